@@ -1,0 +1,36 @@
+"""The one exception a user can cause."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """Input that breaks a rule: says what, which rule, what was given, and a hint.
+
+    The interface prints it as one line and exits with status 2.
+    """
+
+    def __init__(self, what: str, rule: str, given: object, hint: str = "") -> None:
+        self.what, self.rule, self.given, self.hint = what, rule, _short(given), hint
+        tail = f" (hint: {hint})" if hint else ""
+        super().__init__(f"{what}: {rule}; got {self.given}{tail}")
+
+
+def _short(given: object, limit: int = 120) -> str:
+    text = given if isinstance(given, str) else repr(given)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """The closest known names as a hint, or how many names there are."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names[:8])}, … ({len(names)} in all)"
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> BadInput:
+    """A BadInput for a name that is not among the known ones."""
+    return BadInput(what, "must be a known name", given, did_you_mean(given, known))

@@ -1,0 +1,143 @@
+"""Text to SI numbers and back; the only file that knows prefixes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from rackline.errors import BadInput
+
+_DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9,
+            "T": 1e12, "P": 1e15, "E": 1e18}
+_BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}
+_PREFIXES = _DECIMAL | _BINARY
+
+# dimension -> base unit spellings that carry it, each with its size in SI
+_BASES: dict[str, dict[str, float]] = {
+    "bytes": {"B": 1.0, "byte": 1.0, "bytes": 1.0, "bit": 0.125, "bits": 0.125},
+    "bytes/s": {"B/s": 1.0, "Bps": 1.0, "byte/s": 1.0, "bytes/s": 1.0, "bit/s": 0.125, "bps": 0.125, "b/s": 0.125},
+    "seconds": {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0,
+                "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0,
+                "days": 86400.0},
+    "flop/s": {"FLOP/s": 1.0, "FLOPS": 1.0, "flop/s": 1.0, "OP/s": 1.0, "OPS": 1.0},
+    "flop": {"FLOP": 1.0, "flop": 1.0},
+    "watts": {"W": 1.0, "watt": 1.0, "watts": 1.0},
+    "kilograms": {"kg": 1.0, "g": 1e-3, "lb": 0.45359237, "t": 1000.0},
+    "metres": {"m": 1.0, "metre": 1.0, "metres": 1.0},
+    "dollars": {"$": 1.0, "USD": 1.0, "dollar": 1.0, "dollars": 1.0},
+    "dollars/hour": {"$/h": 1.0, "$/hour": 1.0, "$/hr": 1.0, "USD/h": 1.0, "USD/hour": 1.0},
+    "dollars/Mtok": {"$/Mtok": 1.0},
+    "dollars/byte/hour": {"$/B/h": 1.0},
+    "tokens": {"tokens": 1.0, "token": 1.0, "tok": 1.0},
+    "tokens/s": {"tokens/s": 1.0, "tok/s": 1.0},
+    "parameters": {"parameters": 1.0, "params": 1.0},
+    "count": {},
+    "ratio": {"x": 1.0, "%": 0.01},
+}
+# a bare number counts as this unit's SI value; "h" is hours and "m" alone is too ambiguous to take for metres or minutes
+_SPELLED_WHOLE = {"d", "h", "min", "m"}
+_NUMBER = re.compile(r"^\s*\$?\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)\s*(.*?)\s*$", re.I)
+
+
+def dimensions() -> tuple[str, ...]:
+    """Every dimension that parse and show know."""
+    return tuple(_BASES)
+
+
+def parse(text: str | float | int, dimension: str, what: str = "value") -> float:
+    """The SI number in a text such as "3.35 TB/s"; a bare number is taken as SI already.
+
+    Raises BadInput for a text without a finite number, or with a unit of another dimension.
+    """
+    if isinstance(text, bool):
+        raise BadInput(what, f"must be a number of {dimension}", text)
+    if isinstance(text, int | float):
+        return _finite(float(text), what, dimension, text)
+    match = _NUMBER.match(text)
+    if not match:
+        raise BadInput(what, f"must be a number of {dimension}", text, f"for example {_example(dimension)}")
+    number = float(match[1].replace(",", "").replace("_", ""))
+    return _finite(number * _unit_size(match[2], dimension, what, text), what, dimension, text)
+
+
+def _finite(value: float, what: str, dimension: str, given: object) -> float:
+    if not math.isfinite(value):
+        raise BadInput(what, f"must be a finite number of {dimension}", given)
+    return value
+
+
+def _unit_size(unit: str, dimension: str, what: str, given: str) -> float:
+    if dimension not in _BASES:
+        raise BadInput("dimension", "must be a known dimension", dimension)
+    unit = unit.replace(" per ", "/").replace(" ", "")
+    if not unit:
+        return 1.0
+    size = _size_in(unit, _BASES[dimension])
+    if size is None and dimension in ("count", "tokens", "parameters") and unit in ("k", "K", "M", "G", "B", "T"):
+        size = {"B": 1e9}.get(unit) or _DECIMAL[unit]  # "671B parameters", "32k tokens"
+    if size is not None:
+        return size
+    other = [d for d, bases in _BASES.items() if _size_in(unit, bases) is not None]
+    hint = f"{unit} is a unit of {other[0]}" if other else f"for example {_example(dimension)}"
+    raise BadInput(what, f"must carry a unit of {dimension}", given, hint)
+
+
+def _size_in(unit: str, bases: dict[str, float]) -> float | None:
+    for base, size in bases.items():
+        if unit == base:
+            return size
+        if base in _SPELLED_WHOLE or not unit.endswith(base):
+            continue
+        prefix = unit[: -len(base)]
+        if prefix in _PREFIXES:
+            return _PREFIXES[prefix] * size
+    return None
+
+
+_EXAMPLES = {"bytes": '"80 GB" or "80 GiB"', "bytes/s": '"3.35 TB/s"', "seconds": '"50 ms"', "flop/s": '"989 TFLOP/s"',
+             "dollars/hour": '"2.5 $/h"', "tokens": "4000", "watts": '"700 W"'}
+
+
+def _example(dimension: str) -> str:
+    return _EXAMPLES.get(dimension, "1.5")
+
+
+_SCALES = [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"),
+           (1e-6, "µ"), (1e-9, "n")]
+_SHOWN = {"bytes": "B", "bytes/s": "B/s", "seconds": "s", "flop/s": "FLOP/s", "flop": "FLOP", "watts": "W",
+          "tokens": "", "tokens/s": "tok/s", "parameters": ""}
+
+
+def show(value: float, dimension: str = "count", digits: int = 3) -> str:
+    """A short text for an SI number: 3.35e12 bytes/s -> "3.35 TB/s"."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "—"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if dimension.startswith("dollars"):
+        return f"${_plain(value, digits)}" + {"dollars/hour": "/h", "dollars/Mtok": "/Mtok"}.get(dimension, "")
+    if dimension == "ratio":
+        return f"{100 * value:.{max(0, digits - 2)}f} %"
+    if dimension == "seconds" and abs(value) >= 60:
+        return _long_time(value, digits)
+    if dimension not in _SHOWN or (dimension in ("tokens",) and abs(value) < 1e6):
+        return _plain(value, digits)
+    size, prefix = next(((s, p) for s, p in _SCALES if abs(value) >= s * 0.9995), _SCALES[-1])
+    if value == 0 or (abs(value) < 1 and dimension != "seconds"):
+        size, prefix = 1.0, ""
+    return f"{_plain(value / size, digits)} {prefix}{_SHOWN[dimension]}".rstrip()
+
+
+def _long_time(value: float, digits: int) -> str:
+    for size, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if abs(value) >= size:
+            return f"{_plain(value / size, digits)} {name}"
+    return f"{_plain(value, digits)} s"
+
+
+def _plain(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    if abs(value) >= 10**digits or float(value).is_integer():
+        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
+    return f"{value:.{digits}g}" if abs(value) >= 1e-4 else f"{value:.{digits}g}"
