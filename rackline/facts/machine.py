@@ -64,7 +64,7 @@ class Machine(Record):
 
     @model_validator(mode="after")
     def _sizes(self) -> Machine:
-        if self.chips < 1 or not 1 <= self.domain:
+        if self.chips < 1 or not self.domain >= 1:
             raise ValueError("chips and domain must be at least 1")
         if self.domain > 1 and self.scale_up is None:
             raise ValueError("a domain of several chips needs scale_up")

@@ -137,7 +137,7 @@ class Layers:
 
 
 _BF16: Mapping[str, str] = MappingProxyType(
-    {role: "bf16" for role in ("attention", "dense", "experts", "shared", "embedding", "head", "small")})
+    dict.fromkeys(("attention", "dense", "experts", "shared", "embedding", "head", "small"), "bf16"))
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class Model:
         formats = dict(self.formats)
         if weights is not None:
             bytes_per_number(weights)
-            formats |= {role: weights for role in ("attention", "dense", "experts", "shared")}
+            formats |= dict.fromkeys(("attention", "dense", "experts", "shared"), weights)
         if kv is not None:
             bytes_per_number(kv)
         return replace(self, formats=MappingProxyType(formats), kv_format=kv or self.kv_format)
