@@ -28,7 +28,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: x and y of shape (n,), with optional low and high of the same shape; marks are points without a line."""
+    """One curve: x and y of shape (n,), optional low and high of the same shape; marks are points without a line."""
 
     name: str
     x: Sequence[float]

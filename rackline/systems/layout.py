@@ -14,7 +14,7 @@ class Layout:
     """Parallel sizes of one replica, and the number of replicas.
 
     A pipeline stage is tensor × context × data chips. Attention heads are cut `tensor` ways, the cached tokens of a
-    sequence `context` ways, sequences `data` ways. Dense feed-forward weights are cut tensor × context ways and repeated
+    sequence `context` ways, sequences `data` ways. Dense feed-forward weights are cut tensor × context ways, repeated
     on every data rank. Routed experts are dealt to `expert` groups of the stage's chips, each expert cut over the
     chips of its group.
     """
@@ -43,6 +43,6 @@ class Layout:
 
     def name(self) -> str:
         """A short name such as "tp8·dp9·ep72·pp1×1"."""
-        parts = [("tp", self.tensor), ("cp", self.context), ("dp", self.data), ("ep", self.expert), ("pp", self.pipeline)]
-        shown = "·".join(f"{k}{v}" for k, v in parts if v > 1 or k == "tp")
+        parts = {"tp": self.tensor, "cp": self.context, "dp": self.data, "ep": self.expert, "pp": self.pipeline}
+        shown = "·".join(f"{k}{v}" for k, v in parts.items() if v > 1 or k == "tp")
         return f"{shown}×{self.replicas}" if self.replicas > 1 else shown

@@ -16,7 +16,7 @@ from rackline.systems.layout import Layout
 Number = Any
 
 USABLE = Fact(value=0.9, unit="ratio", kind="assumed", low=0.85, high=0.95, date="2026-11-21",
-              source="defaults of engines: vLLM gpu-memory-utilization 0.92 (0.9 to 0.18), TensorRT-LLM 0.9 of what is free",
+              source="defaults of engines: vLLM gpu-memory-utilization 0.92, TensorRT-LLM 0.9 of what is free",
               note="the rest holds activations, graphs and the engine itself")
 
 

@@ -10,7 +10,7 @@ Number = Any  # a number or an array; everything broadcasts
 
 @dataclass(frozen=True)
 class Part:
-    """`sequences` sequences that each add `new` tokens to `past` tokens already cached, and need `logits` outputs each."""
+    """`sequences` sequences that each add `new` tokens to `past` cached ones, and need `logits` outputs each."""
 
     sequences: Number
     new: Number

@@ -1,0 +1,150 @@
+"""Steady serving in closed form: from a workload and a layout to time per output token, first token and rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rackline.facts.fact import Fact
+from rackline.facts.machine import Machine
+from rackline.facts.model import Model
+from rackline.systems.clock import Clock, PassTime, Roofline, pass_time
+from rackline.systems.layout import Layout
+from rackline.systems.memory import cache_bytes
+from rackline.systems.passes import Part, Pass
+
+Number = Any
+
+HEADROOM = Fact(value=0.8, unit="ratio", kind="assumed", low=0.6, high=0.95, date="2026-11-21",
+                source="rule of queues: an M/D/1 server at 0.8 waits two service times on average",
+                note="largest share of prefill's capacity that a plan uses")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Requests of one make: prompt and output tokens, and their share of all requests."""
+
+    input: float
+    output: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What users send, as a few kinds of requests."""
+
+    kinds: tuple[Kind, ...]
+    name: str = ""
+
+    @property
+    def input(self) -> float:
+        """Mean prompt tokens."""
+        return sum(k.share * k.input for k in self.kinds)
+
+    @property
+    def output(self) -> float:
+        """Mean output tokens."""
+        return sum(k.share * k.output for k in self.kinds)
+
+    @property
+    def held(self) -> float:
+        """Tokens that a decoding sequence reserves, averaged over those in flight: prompt and whole output."""
+        return sum(k.share * k.output * (k.input + k.output) for k in self.kinds) / self.output
+
+    @property
+    def longest(self) -> float:
+        """Tokens of the longest request."""
+        return max(k.input + k.output for k in self.kinds)
+
+    def decoding(self, batch: Number) -> Pass:
+        """A decode pass of `batch` sequences in steady state: each kind in proportion to the time it stays."""
+        return Pass(tuple(Part(batch * (k.share * k.output / self.output), 1.0, k.input + k.output / 2.0)
+                          for k in self.kinds))
+
+    def prompting(self, prompts: Number) -> Pass:
+        """A pass over `prompts` whole prompts; fractions stand for chunks, a prompt's chunks adding up to it."""
+        return Pass(tuple(Part(prompts * k.share, k.input, 0.0) for k in self.kinds))
+
+
+@dataclass(frozen=True)
+class Operating:
+    """An operating point (arrays broadcast): seconds per output token and to the first, requests/s of one replica.
+
+    `decode_share` is the part of the chips' time that output tokens take; the rest is the prompts'.
+    """
+
+    tpot: Number
+    ttft: Number
+    rate: Number
+    decode_share: Number
+
+
+@dataclass(frozen=True)
+class Server:
+    """A model on a machine under a clock."""
+
+    model: Model
+    machine: Machine
+    clock: Clock = Roofline()
+
+    def stage_time(self, layout: Layout, pass_: Pass) -> PassTime:
+        """Seconds of one micro-batch on one stage."""
+        return pass_time(self.model, self.machine, layout, pass_, self.clock)
+
+
+def decode_time(server: Server, layout: Layout, work: Workload, batch: Number) -> Number:
+    """Seconds per output token of `batch` decoding sequences a replica: every stage holds a micro-batch."""
+    return layout.pipeline * server.stage_time(layout, work.decoding(batch / layout.pipeline)).time
+
+
+def together(server: Server, layout: Layout, work: Workload, batch: Number, tokens: float, decode: Number) -> Operating:
+    """Prefill and decode on the same chips: passes that decode `batch` sequences, some with `tokens` prompt tokens a rank.
+
+    Eq: tpot = (1 - f)*decode + f*mixed, where f = prompt tokens needed a pass / prompt tokens possible a pass.
+    Ignores: preemption, prompts that share a prefix; time to first token is a mean with Poisson arrivals (M/D/1).
+    `decode` is decode_time at the same batch. Points with f above HEADROOM cannot be sustained: infinite times.
+    """
+    micro = batch / layout.pipeline
+    prompts = tokens * layout.data / work.input
+    mixed = server.stage_time(layout, work.decoding(micro) + work.prompting(prompts)).time
+    filled = micro / work.output / prompts
+    tpot = (1.0 - filled) * decode + filled * layout.pipeline * mixed
+    chunks = np.maximum(1.0, work.input / tokens)
+    wait = filled / (2.0 * np.maximum(1.0 - filled, 1e-9)) * chunks * mixed
+    ttft = tpot / 2.0 + wait + (chunks + layout.pipeline - 1.0) * mixed
+    sustained = filled <= HEADROOM.value
+    blank = lambda values: np.where(sustained, values, np.inf)  # noqa: E731
+    return Operating(blank(tpot), blank(ttft), np.where(sustained, batch / work.output / tpot, 0.0),
+                     np.minimum(1.0, decode / tpot))
+
+
+@dataclass(frozen=True)
+class Prefilling:
+    """A prefill pool's replica: seconds from arrival to the KV at the decode pool, prompts/s it can take."""
+
+    ttft: Number
+    rate: Number
+    transfer: Number
+
+
+def apart(server: Server, layout: Layout, work: Workload, prompts: Number) -> Prefilling:
+    """Prefill on chips of its own, `prompts` prompts a data rank at once, at HEADROOM of its capacity; KV then travels.
+
+    Ignores: sending layer by layer while later layers compute, which hides most of the transfer.
+    """
+    stage = server.stage_time(layout, work.prompting(prompts * layout.data)).time
+    wait = HEADROOM.value / (2.0 * (1.0 - HEADROOM.value)) * stage
+    moved = transfer_time(server, layout, work)
+    return Prefilling(wait + layout.pipeline * stage + moved, HEADROOM.value * prompts * layout.data / stage, moved)
+
+
+def transfer_time(server: Server, layout: Layout, work: Workload) -> Number:
+    """Seconds to send one prompt's KV to the decode pool, every chip that holds a piece sending its own."""
+    machine = server.machine
+    inside = machine.chips <= machine.domain or machine.scale_out is None
+    network = machine.scale_up if inside else machine.scale_out
+    if network is None:
+        return np.inf  # a single chip has no second pool
+    return cache_bytes(server.model, layout, work.input) / network.bandwidth.value + network.latency.value
