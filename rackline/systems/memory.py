@@ -110,15 +110,12 @@ def largest_batch(model: Model, machine: Machine, layout: Layout, context: Numbe
     return np.floor(np.maximum(room, 0.0) / np.maximum(one, 1e-9)) * layout.data
 
 
-def largest_context(model: Model, machine: Machine, layout: Layout, batch: Number, *, most: float = 2.0**40) -> float:
-    """Most tokens a sequence that fit with `batch` sequences in one replica (of scalars), by bisection."""
-    fits = lambda tokens: bool(np.all(memory(model, machine, layout, batch, tokens).fits))  # noqa: E731
-    if not fits(0.0):
-        return 0.0
-    low, high = 0.0, 1.0
-    while high < most and fits(high):
-        low, high = high, high * 2.0
-    while high - low > 1.0 and high <= most:
+def largest_context(model: Model, machine: Machine, layout: Layout, batch: Number, *, most: float = 2.0**40) -> Number:
+    """Most tokens a sequence that fit with `batch` sequences in one replica, by bisection; 0 where none does."""
+    low = np.zeros(np.broadcast(layout.chips, batch).shape)
+    high = np.full(low.shape, most)
+    for _ in range(int(np.ceil(np.log2(most)))):
         middle = np.floor((low + high) / 2.0)
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        fits = memory(model, machine, layout, batch, middle).fits
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return low

@@ -67,14 +67,16 @@ def _shape_reasons(model: Model, machine: Machine, layout: Layout) -> list[str]:
     experts = [f.experts for f, _ in model.feed_forwards() if f.experts]
     checks = [
         (layout.chips > machine.chips, f"needs {layout.chips} chips of {machine.chips}"),
-        (any(h % cut for h in heads), f"{cut}-way tensor × context parallel does not divide {min(heads, default=0)} heads"),
+        (any(h % cut for h in heads), f"tensor × context of {cut} does not divide {min(heads, default=0)} heads"),
         (layout.pipeline > model.depth, f"{layout.pipeline} stages for {model.depth} layers"),
-        (any(layout.expert > e for e in experts), f"{layout.expert} expert groups for {min(experts, default=0)} experts"),
-        (layout.stage % layout.expert != 0, f"{layout.expert} expert groups do not divide a stage of {layout.stage} chips"),
+        (any(layout.expert > e for e in experts),
+         f"{layout.expert} expert groups for {min(experts, default=0)} experts"),
+        (layout.stage % layout.expert != 0, f"{layout.expert} expert groups do not divide {layout.stage} chips"),
         (layout.expert > 1 and not experts, "expert parallel without routed experts"),
         (layout.chips > machine.domain and machine.scale_out is None and layout.replica > machine.domain,
          f"a replica of {layout.replica} chips leaves the domain of {machine.domain}, and there is no other network"),
-        (layout.context > 1 and not any(a.cached for a, _ in model.attentions()), "context parallel without a KV cache"),
+        (layout.context > 1 and not any(a.cached for a, _ in model.attentions()),
+         "context parallel without a KV cache"),
     ]
     return [reason for broken, reason in checks if broken]
 

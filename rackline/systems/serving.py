@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,24 +83,29 @@ class Operating:
 
 @dataclass(frozen=True)
 class Server:
-    """A model on a machine under a clock."""
+    """A model on a machine under a clock; `edge` says which of a PassTime's seconds count: time, lower or upper."""
 
     model: Model
     machine: Machine
-    clock: Clock = Roofline()
+    clock: Clock = field(default_factory=Roofline)
+    edge: Literal["time", "lower", "upper"] = "time"
 
-    def stage_time(self, layout: Layout, pass_: Pass) -> PassTime:
-        """Seconds of one micro-batch on one stage."""
+    def passed(self, layout: Layout, pass_: Pass) -> PassTime:
+        """One micro-batch on one stage."""
         return pass_time(self.model, self.machine, layout, pass_, self.clock)
+
+    def stage_time(self, layout: Layout, pass_: Pass) -> Number:
+        """Seconds of one micro-batch on one stage."""
+        return getattr(self.passed(layout, pass_), self.edge)
 
 
 def decode_time(server: Server, layout: Layout, work: Workload, batch: Number) -> Number:
     """Seconds per output token of `batch` decoding sequences a replica: every stage holds a micro-batch."""
-    return layout.pipeline * server.stage_time(layout, work.decoding(batch / layout.pipeline)).time
+    return layout.pipeline * server.stage_time(layout, work.decoding(batch / layout.pipeline))
 
 
 def together(server: Server, layout: Layout, work: Workload, batch: Number, tokens: float, decode: Number) -> Operating:
-    """Prefill and decode on the same chips: passes that decode `batch` sequences, some with `tokens` prompt tokens a rank.
+    """Prefill and decode on the same chips: passes decode `batch` sequences, some add `tokens` prompt tokens a rank.
 
     Eq: tpot = (1 - f)*decode + f*mixed, where f = prompt tokens needed a pass / prompt tokens possible a pass.
     Ignores: preemption, prompts that share a prefix; time to first token is a mean with Poisson arrivals (M/D/1).
@@ -108,7 +113,7 @@ def together(server: Server, layout: Layout, work: Workload, batch: Number, toke
     """
     micro = batch / layout.pipeline
     prompts = tokens * layout.data / work.input
-    mixed = server.stage_time(layout, work.decoding(micro) + work.prompting(prompts)).time
+    mixed = server.stage_time(layout, work.decoding(micro) + work.prompting(prompts))
     filled = micro / work.output / prompts
     tpot = (1.0 - filled) * decode + filled * layout.pipeline * mixed
     chunks = np.maximum(1.0, work.input / tokens)
@@ -134,7 +139,7 @@ def apart(server: Server, layout: Layout, work: Workload, prompts: Number) -> Pr
 
     Ignores: sending layer by layer while later layers compute, which hides most of the transfer.
     """
-    stage = server.stage_time(layout, work.prompting(prompts * layout.data)).time
+    stage = server.stage_time(layout, work.prompting(prompts * layout.data))
     wait = HEADROOM.value / (2.0 * (1.0 - HEADROOM.value)) * stage
     moved = transfer_time(server, layout, work)
     return Prefilling(wait + layout.pipeline * stage + moved, HEADROOM.value * prompts * layout.data / stage, moved)
