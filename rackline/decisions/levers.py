@@ -37,7 +37,7 @@ def evaluate(server: Server, work: Workload, option: Option) -> Operating:
 
 
 def average_pass(server: Server, work: Workload, option: Option) -> PassTime:
-    """The pass that a chip runs on average: decode, with the prompt tokens that fall to it when prefill shares the chips."""
+    """The pass that a chip runs on average: decode, with its share of prompt tokens when prefill shares the chips."""
     micro = option.batch / option.layout.pipeline
     mixed = work.decoding(micro)
     if option.mode == "together":

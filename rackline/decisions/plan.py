@@ -1,0 +1,57 @@
+"""How to serve this model on these machines: every layout and batch that fits, ranked, explained, ready to launch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rackline.decisions import plan_view
+from rackline.decisions.answer import Answer
+from rackline.decisions.fitting import what_would_fit
+from rackline.decisions.money import chip_price
+from rackline.decisions.planned import Planned, decode_only, rank, workload
+from rackline.decisions.search import Search, Targets, search
+from rackline.errors import BadInput
+from rackline.facts.traces import read_trace
+from rackline.systems.layout import Layout
+from rackline.systems.placing import layouts, why_not
+from rackline.systems.serving import Server, Workload
+
+MODES = {"together": ("together",), "apart": ("apart",), "both": ("together", "apart")}
+
+
+def answer(q: Any) -> Answer:
+    """The plan: BadInput for contradictory options; infeasible with reasons where nothing fits or meets the targets."""
+    model = q.model.with_formats(weights=q.weights, kv=q.kv)
+    trace = read_trace(q.trace) if q.trace is not None else None
+    work = workload(q, trace)
+    _check_length(model.max_context, work)
+    targets = Targets(*(np.inf if x is None else float(x) for x in (q.ttft, q.tpot, q.max_batch)))
+    question = Search(Server(model, q.on), work, targets, q.goal)
+    fitting, infeasible = _sorted_out(question)
+    if not fitting:
+        return plan_view.fits_nowhere(question, infeasible, what_would_fit(model, q.on, work.longest))
+    modes = ("decode",) if decode_only(q) else MODES[q.mode]
+    found = search(question, fitting, modes)
+    planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
+                      rank(found.options, q.goal, question.chips), trace)
+    return plan_view.answer(planned) if planned.ranked else plan_view.misses_targets(planned)
+
+
+def _check_length(max_context: int | None, work: Workload) -> None:
+    if max_context is not None and work.longest > max_context:
+        raise BadInput("context", f"the model reads at most {max_context:,} tokens", f"{work.longest:,.0f} tokens",
+                       "shorten --input, --output or --context")
+
+
+def _sorted_out(question: Search) -> tuple[list[Layout], list[tuple[Layout, tuple[str, ...]]]]:
+    """The layouts that fit, and the others with every reason."""
+    fitting, infeasible = [], []
+    for layout in layouts(question.server.model, question.server.machine):
+        reasons = why_not(question.server.model, question.server.machine, layout, question.work.longest)
+        if reasons:
+            infeasible.append((layout, reasons))
+        else:
+            fitting.append(layout)
+    return fitting, infeasible

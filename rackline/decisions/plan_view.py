@@ -1,0 +1,157 @@
+"""A plan as an Answer: headline, tables, plots, reasons, launch commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rackline import units
+from rackline.decisions import plan_data
+from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
+from rackline.decisions.levers import average_pass
+from rackline.decisions.plan_explain import explain, sources
+from rackline.decisions.planned import Planned, limits
+from rackline.decisions.search import Option, Search
+from rackline.systems.layout import Layout
+
+_LABELS = {"together": "prefill and decode together", "apart": "prefill and decode apart", "decode": "decode only"}
+
+
+def answer(planned: Planned) -> Answer:
+    """The full answer of a plan that found something."""
+    top = planned.ranked[: max(1, planned.request.top)]
+    rows = [plan_data.option(planned, o) for o in top]
+    return Answer(
+        question="plan", headline=headline(planned), badge="bound",
+        tables=(_ranked_table(rows, planned), _goals_table(planned), _limits_table(planned), _reasons_table(planned)),
+        plots=(_frontier_plot(planned), _price_plot(planned)),
+        notes=tuple(_notes(planned)), explain=explain(planned), sources=sources(planned),
+        text=tuple(plan_data.launches(planned)), data=plan_data.data(planned, rows))
+
+
+def headline(planned: Planned) -> str:
+    """One sentence: the best way, what users feel, what it costs, what limits it."""
+    best, q = planned.best, planned.question
+    where = f"{q.server.machine.title}, {best.chips} of {q.chips} chips" if best.chips != q.chips else (
+        f"all {q.chips} chips of {q.server.machine.title}" if q.chips > 1 else q.server.machine.title)
+    limiter = average_pass(q.server, q.work, best).limiter
+    return (f"Serve {q.server.model.name} as {_shown(best)} ({_LABELS[best.mode]}) on {where}: "
+            f"{units.show(best.tpot, 'seconds')} per output token at {best.batch:,.0f} sequences a replica, "
+            + (f"first token after {units.show(best.ttft, 'seconds')}, " if best.mode != "decode" else "")
+            + f"{units.show(planned.cost(best), 'dollars')} per million output tokens; {limiter}-bound.")
+
+
+def _shown(option: Option) -> str:
+    if option.prefill is None:
+        return option.layout.name()
+    return f"{option.prefill.name()} for prefill and {option.layout.name()} for decode"
+
+
+def _ranked_table(rows: list[dict[str, Any]], planned: Planned) -> Table:
+    columns = [Column("layout"), Column("mode"), Column("batch a replica", "count"), Column("per token", "seconds"),
+               Column("no overlap", "seconds"), Column("first token", "seconds"), Column("tok/s/user", "count"),
+               Column("tok/s/chip", "count"), Column("$/Mtok out", "dollars"), Column("limit"), Column("helps most")]
+    keys = ("batch", "time_per_output_token", "time_per_output_token_upper", "time_to_first_token",
+            "tokens_per_second_per_user", "tokens_per_second_per_chip", "dollars_per_million_output_tokens",
+            "limiter", "lever")
+    cells = [(r["name"], r["mode"] + (f" {r['chunk']:.0f}" if r["chunk"] else ""), *(r[k] for k in keys)) for r in rows]
+    return Table(f"Best layouts by {planned.request.goal}", tuple(columns), tuple(cells))
+
+
+def _goals_table(planned: Planned) -> Table:
+    rows = []
+    for goal, o in plan_data.by_goal(planned).items():
+        rows.append((goal, _shown(o), o.mode, o.batch, o.tpot, o.ttft, o.rate * planned.question.work.output / o.chips,
+                     planned.cost(o)))
+    columns = (Column("goal"), Column("layout"), Column("mode"), Column("batch a replica", "count"),
+               Column("per token", "seconds"), Column("first token", "seconds"), Column("tok/s/chip in use", "count"),
+               Column("$/Mtok out", "dollars"))
+    return Table("Best under each goal", columns, tuple(rows))
+
+
+def _limits_table(planned: Planned) -> Table:
+    most = limits(planned)
+    rows = (("sequences at once", most["largest_batch"], most["largest_batch_layout"]),
+            ("context of one sequence", most["largest_context"], most["largest_context_layout"]))
+    return Table("Most that fits in memory", (Column("what"), Column("most", "tokens"), Column("layout")), rows)
+
+
+def _reasons_table(planned: Planned) -> Table:
+    counts = Counter(reason.split(" beside ")[0] for _, reasons in planned.infeasible for reason in reasons)
+    counts.update(why for _, why in planned.found.missed)
+    rows = tuple((why, n) for why, n in counts.most_common(8))
+    return Table(f"Why not: {len(planned.infeasible)} layouts do not fit, {len(planned.found.missed)} miss the targets",
+                 (Column("reason"), Column("layouts", "count")), rows)
+
+
+def _frontier_plot(planned: Planned) -> Plot:
+    points = plan_data.frontier(planned)
+    best = planned.best
+    tokens = best.rate * planned.question.work.output / planned.question.chips
+    return Plot("Frontier: speed for one user against throughput",
+                Axis("tokens/s a user sees", "tokens/s", log=True),
+                Axis("output tokens/s per chip", "tokens/s", log=True),
+                (*_by_mode(points, "tokens_per_second_per_user", "tokens_per_second_per_chip"),
+                 Series("chosen", [best.speed], [tokens], marks=True)))
+
+
+def _price_plot(planned: Planned) -> Plot:
+    points = plan_data.frontier(planned)
+    best = planned.best
+    return Plot("Fast and slow mode: price against speed",
+                Axis("tokens/s a user sees", "tokens/s", log=True),
+                Axis("$ per million output tokens", "dollars", log=True),
+                (*_by_mode(points, "tokens_per_second_per_user", "dollars_per_million_output_tokens"),
+                 Series("chosen", [best.speed], [planned.cost(best)], marks=True)))
+
+
+def _by_mode(points: list[dict[str, Any]], x: str, y: str) -> Iterator[Series]:
+    for mode in dict.fromkeys(p["mode"] for p in points):
+        own = [p for p in points if p["mode"] == mode]
+        yield Series(_LABELS[mode], [p[x] for p in own], [p[y] for p in own], marks=True)
+
+
+def _notes(planned: Planned) -> Iterator[str]:
+    q = planned.question
+    yield (f"{planned.found.points:,} (layout × chunk × batch) points timed over {len(planned.fitting)} layouts that "
+           f"fit; mean prompt {q.work.input:,.0f}, mean output {q.work.output:,.0f} tokens.")
+    yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above it. "
+           "Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
+    yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."
+    if planned.trace is not None:
+        yield plan_data.trace_note(planned)
+    modes = plan_data.modes(planned)
+    if modes["fast_speed_multiple"] > 1.01:
+        yield (f"Fast mode ends at {modes['fast_speed_multiple']:.3g}× the speed of the cheapest point for "
+               f"{modes['fast_price_multiple']:.3g}× its price; {modes['lecture']}.")
+    if planned.ranked[0].layout.pipeline > 1:
+        yield "Pipelined: every stage holds a micro-batch, so a token still passes all stages one after the other."
+
+
+def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str, ...]]],
+                 remedies: tuple[str, ...]) -> Answer:
+    """The answer when no layout holds the model: why, and what would change that."""
+    server = question.server
+    reasons = [f"{layout.name()}: {'; '.join(why)}" for layout, why in infeasible]
+    shortest = min((why for _, why in infeasible), key=len, default=("no layout of this machine",))
+    return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({question.chips} chips) with "
+                  f"{question.work.longest:,.0f} tokens of context: {shortest[0]}.", "bound", feasible=False,
+                  reasons=(*(f"would fit with {r}" for r in remedies), *reasons[:20]),
+                  data={"would_fit": list(remedies), "infeasible": [{"layout": x.name(), "reasons": list(w)}
+                                                                    for x, w in infeasible]})
+
+
+def misses_targets(planned: Planned) -> Answer:
+    """The answer when layouts fit but none meets the targets: the nearest that each target can come."""
+    q, missed = planned.question, planned.found.missed
+    relaxed = plan_data.nearest(planned)
+    asked = " and ".join(f"{name} ≤ {units.show(value, 'seconds')}" for name, value in
+                         (("first token", q.targets.ttft), ("per token", q.targets.tpot)) if np.isfinite(value))
+    return Answer("plan", f"No layout of {q.server.model.name} on {q.server.machine.title} ({q.chips} chips) meets "
+                  f"{asked or 'the request'}; {relaxed['sentence']}.", "bound", feasible=False,
+                  reasons=tuple(f"{layout.name()}: {why}" for layout, why in missed[:20]),
+                  data={"nearest": relaxed, "missed": [{"layout": x.name(), "reason": w} for x, w in missed],
+                        "points": planned.found.points})
