@@ -5,8 +5,8 @@
     print(answer.headline)
     rackline.save(answer, "plan.svg")
 
-Every question of the command line is a function here. `facts` is also the name of a package, so that question is
-asked as rackline.ask("facts", "deepseek-v3").
+Every question of the command line is a function here. `facts` is also the name of a package, so that question
+is asked as rackline.ask("facts", "deepseek-v3").
 """
 
 from __future__ import annotations
@@ -31,21 +31,24 @@ def ask(question: str, /, *values: Any, **given: Any) -> Answer:
 
 
 def show(answer: Answer, *, width: int = 100, explain: bool = False, cite: bool = False) -> str:
-    """An answer as the text that the command line prints; explain: equations with numbers, cite: every source."""
+    """An answer as the command line prints it; explain: equations with numbers, cite: every source."""
     from rackline.interface import text
 
     return text.to_text(answer, text.Look(width=width, explain=explain, cite=cite))
 
 
 def save(answer: Answer, path: str | Path, *, force: bool = False) -> None:
-    """Writes an answer to a file by its ending: .svg .png .html .json .csv .txt; force: over an existing one."""
+    """Writes an answer to a file by its ending: .svg .png .html .json .csv .txt; force: overwrites."""
     from rackline.interface import export
 
     export.save(answer, path, force=force)
 
 
 def __getattr__(name: str) -> Callable[..., Answer]:
-    if name.startswith("_"):
+    from importlib.machinery import PathFinder
+
+    # "from rackline import units" asks here first: a package's own parts are not questions
+    if name.startswith("_") or PathFinder.find_spec(f"rackline.{name}", __path__):
         raise AttributeError(f"module 'rackline' has no attribute {name!r}")
     from rackline.interface import library
 

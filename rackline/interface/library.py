@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,7 @@ def names() -> list[str]:
 
 
 def function(name: str) -> Callable[..., Answer]:
-    """The function that asks a question; a package of the same name comes first. AttributeError if there is none."""
-    if find_spec(f"rackline.{name}") is not None:
-        return import_module(f"rackline.{name}")  # type: ignore[return-value]
+    """The function that asks a question; AttributeError if there is none of that name."""
     if name not in QUESTIONS:
         raise AttributeError(f"module 'rackline' has no attribute {name!r} ({did_you_mean(name, QUESTIONS)})")
     return _asking(QUESTIONS[name])
