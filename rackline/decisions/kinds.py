@@ -1,4 +1,4 @@
-"""The kinds of values that a question takes: how each is read from a text, a Python value or a record, and its bounds."""
+"""The kinds of values that a question takes: how each is read from a text or a Python value, and its bounds."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def _whole(param: Param, given: Any, others: Mapping[str, Any]) -> int:
 def _series(param: Param, given: Any, others: Mapping[str, Any]) -> tuple[float, ...]:
     dimension, most = _NUMBERS["tokens" if param.kind == "token_range" else "count"]
     if isinstance(given, str):
-        return _spread(param, given, dimension, most) if ":" in given else _listed(param, given.split(","), dimension, most)
+        if ":" in given:
+            return _spread(param, given, dimension, most)
+        return _listed(param, given.split(","), dimension, most)
     if hasattr(given, "tolist"):
         given = given.tolist()
     values = list(given) if isinstance(given, Iterable) else [given]

@@ -31,7 +31,7 @@ def param(kind: str, help: str, *, default: Any = MISSING, flag: str = "", **bou
 
 @dataclass(frozen=True)
 class Question:
-    """A question: its name, one line on what it answers, its parameters, what answers it ("module:function"), an example."""
+    """A question: its name, what it answers, its parameters, the "module:function" that answers it, an example."""
 
     name: str
     summary: str
@@ -59,8 +59,8 @@ def defaults(question: Question) -> dict[str, Any]:
 class Facts:
     """rackline facts: what is known about a thing."""
 
-    name: str | Any = param("thing", "a model, chip or machine: a bundled name, a config.json, a hardware .toml; without it, every "
-                            "name", flag="NAME", default=None)
+    name: str | Any = param("thing", "a model, chip or machine: a bundled name or a file (by default every name)",
+                            flag="NAME", default=None)
 
 
 _MODEL = "a bundled name, a config.json or a folder with one"
@@ -82,7 +82,7 @@ class Step:
                                             default=None)
     context: tuple[float, ...] | None = param("token_range", "tokens cached per sequence: 8192, 1k:1M or 1k,8k,64k",
                                               default=None, least=0)
-    layout: Layout | None = param("layout", 'parallel sizes, such as "tp8,dp9,ep72,pp1,cp1" (by default the best that fits)',
+    layout: Layout | None = param("layout", "parallel sizes, as tp8,dp9,ep72,pp1,cp1 (by default the best that fits)",
                                   default=None)
     weights: str | None = param("format", _WEIGHTS, default=None)
     kv: str | None = param("format", _KV, default=None)
@@ -90,7 +90,8 @@ class Step:
     pass_: str = param("choice", "what the pass does", default="decode", flag="--pass",
                        choices=("decode", "prefill", "verify"))
     drafted: int | None = param("count", "drafted tokens that a verify pass checks", default=None, most=1000)
-    against: str = param("choice", "what the table and the curves run over", default="batch", choices=("batch", "context"))
+    against: str = param("choice", "what the table and the curves run over", default="batch",
+                         choices=("batch", "context"))
     clock: str = param("choice", "what turns work into time", default="roofline", choices=("roofline",))
 
 
@@ -103,8 +104,10 @@ class Plan:
     chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
     input: float | None = param("tokens", "tokens of a prompt", default=None)
     output: float | None = param("tokens", "tokens of a reply", default=None)
-    context: float | None = param("tokens", "tokens cached per sequence (by default what input and output imply)", default=None)
-    trace: Path | None = param("path", "a request trace whose own lengths count (CSV, JSON lines or Parquet)", default=None)
+    context: float | None = param("tokens", "tokens cached per sequence (by default what input and output imply)",
+                                  default=None)
+    trace: Path | None = param("path", "a request trace whose own lengths count (CSV, JSON lines or Parquet)",
+                               default=None)
     ttft: float | None = param("seconds", 'most time to the first token: 2 or "500 ms"', default=None)
     tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
     goal: str = param("choice", "what to rank by", default="price", choices=("price", "tpot", "ttft", "throughput"))
@@ -126,16 +129,18 @@ class Lecture:
     board: str | None = param("text", "one board (by default all of them)", flag="BOARD", default=None)
 
 
+_DECISIONS = "rackline.decisions."
 _ALL = (
-    Question("step", "One forward pass: time, what limits it, latency and cost against batch or context", Step,
-             "rackline.decisions.step:answer", "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 8k"),
-    Question("plan", "How to serve this model on these machines: layouts ranked, the frontier, a launch command", Plan,
-             "rackline.decisions.plan:answer",
+    Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
+             Step, _DECISIONS + "step:answer",
+             "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 8k"),
+    Question("plan", "How to serve this model on these machines: layouts ranked, the frontier, a launch command",
+             Plan, _DECISIONS + "plan:answer",
              'rackline plan deepseek-v3 --on gb200-nvl72 --input 4000 --output 500 --ttft 2 --tpot "50 ms"'),
-    Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict", Lecture,
-             "rackline.decisions.lecture:answer", "rackline lecture"),
-    Question("facts", "Chips, machines and models: every number with its source", Facts,
-             "rackline.decisions.facts_question:answer", "rackline facts deepseek-v3"),
+    Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
+             Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
+    Question("facts", "Chips, machines and models: every number with its source",
+             Facts, _DECISIONS + "facts_question:answer", "rackline facts deepseek-v3"),
 )
 QUESTIONS: dict[str, Question] = {question.name: question for question in _ALL}
 
@@ -161,8 +166,8 @@ def find(name: str) -> Question:
 def _placed(question: Question, values: tuple) -> dict[str, Any]:
     places = [name for name, p in parameters(question).items() if not p.flag.startswith("-")]
     if len(values) > len(places):
-        raise BadInput(question.name, f"takes {len(places)} by place ({', '.join(places)})", values,
-                       "name the others: on=…, batch=…")
+        rule = f"takes {len(places)} by place ({', '.join(places)})"
+        raise BadInput(question.name, rule, " ".join(map(str, values)), "the others by name: --on, --batch, …")
     return dict(zip(places, values, strict=False))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from rackline import units
 from rackline.decisions.answer import Axis, Plot, Series
@@ -133,7 +134,7 @@ def _places(xs: Sequence[float], ys: Sequence[float], both: tuple[Scale, Scale])
 def _curve(grid: Grid, places: list[Place], owner: int, every: int = 1) -> None:
     if len(places) == 1 and places[0]:
         grid.dot(*places[0], owner)
-    for here, there in zip(places, places[1:], strict=False):
+    for here, there in pairwise(places):
         if here is None or there is None:
             continue
         steps = 1 + int(max(abs(there[0] - here[0]) * 2 * grid.width, abs(there[1] - here[1]) * 4 * grid.height))
@@ -144,18 +145,21 @@ def _curve(grid: Grid, places: list[Place], owner: int, every: int = 1) -> None:
 
 def ticks(scale: Scale, most: int) -> list[tuple[float, str]]:
     """Round numbers along an axis with their texts, at most `most` of them, the same text never twice."""
-    values = _log_ticks(scale) if scale.axis.log else _even_ticks(scale, most)
+    values = _log_ticks(scale, most) if scale.axis.log else _even_ticks(scale, most)
     values = [v for v in values if scale.shows(v)] or [scale.low, scale.high]
     stride = max(1, math.ceil(len(values) / most))
     texts = {units.show(v, scale.axis.unit): v for v in values[::stride]}
     return [(v, text) for text, v in texts.items()]
 
 
-def _log_ticks(scale: Scale) -> list[float]:
+def _log_ticks(scale: Scale, most: int) -> list[float]:
+    """1, 2 and 5 of every decade, or fewer of them where those are too many."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
-    steps = (1,) if len(decades) > 3 else (1, 2, 5)
-    values = [step * 10.0**decade for decade in decades for step in steps]
-    inside = [v for v in values if scale.shows(v)]
+    inside: list[float] = []
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        inside = [step * 10.0**decade for decade in decades for step in steps if scale.shows(step * 10.0**decade)]
+        if len(inside) <= most:
+            break
     return inside if len(inside) > 1 else [scale.low, scale.high]
 
 

@@ -75,7 +75,7 @@ def _print(text: str) -> int:
 
 
 def _run(question: Question, args: list[str]) -> int:
-    values = _parsed(question, args)
+    places, values = _parsed(question, args)
     common = {name: values.pop(name, None) for name in usage.COMMON}
     if common["json"] and common["csv"]:
         raise BadInput("--json, --csv", "only one of them may be given", "both")
@@ -83,7 +83,7 @@ def _run(question: Question, args: list[str]) -> int:
         from rackline.interface import export
 
         export.check_path(common["out"], force=bool(common["force"]))
-    answer = ask(question.name, **values)
+    answer = ask(question.name, *places, **values)
     _print(_shown(answer, common))
     if common["out"] is not None:
         _save(answer, common)
@@ -114,31 +114,34 @@ def _save(answer: Answer, common: dict[str, Any]) -> None:
     _say(f"wrote {common['out']}", 0)
 
 
-def _parsed(question: Question, args: list[str]) -> dict[str, Any]:
-    """The texts given for each parameter; BadInput for what is not understood."""
+_PLACES = "places"
+
+
+def _parsed(question: Question, args: list[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The texts given by place and for each option; BadInput for what is not understood."""
     import click
 
     try:
-        found = _command(question).make_context(f"rackline {question.name}", args).params
+        found = _command(question).make_context(f"rackline {question.name}", list(args)).params
     except click.UsageError as error:
-        raise _refused(error, question) from None
-    return {name: _once(_flags(question)[name], given) for name, given in found.items()}
+        raise _refused(error, question, args) from None
+    places = found.pop(_PLACES)
+    return places, {name: _once(_flags(question)[name], given) for name, given in found.items()}
 
 
 def _command(question: Question) -> Command:
     import click
 
-    made: list[click.Parameter] = [
-        click.Argument([name], required=False) for name, flag in _flags(question).items() if not flag.startswith("-")]
+    made: list[click.Parameter] = [click.Argument([_PLACES], nargs=-1)]
     for name, flag in _flags(question).items():
-        if flag.startswith("-"):
-            yes_or_no = _is_switch(question, name)
-            made.append(click.Option([flag, name], is_flag=yes_or_no, multiple=not yes_or_no, default=None))
+        switch = _is_switch(question, name)
+        made.append(click.Option([flag, name], is_flag=switch, multiple=not switch, default=None))
     return click.Command(question.name, params=made, add_help_option=False)
 
 
 def _flags(question: Question) -> dict[str, str]:
-    return {name: p.flag for name, p in parameters(question).items()} | {name: f"--{name}" for name in usage.COMMON}
+    own = {name: p.flag for name, p in parameters(question).items() if p.flag.startswith("-")}
+    return own | {name: f"--{name}" for name in usage.COMMON}
 
 
 def _is_switch(question: Question, name: str) -> bool:
@@ -154,11 +157,11 @@ def _once(flag: str, given: Any) -> Any:
     return given[0] if given else None
 
 
-def _refused(error: UsageError, question: Question) -> BadInput:
+def _refused(error: UsageError, question: Question, args: list[str]) -> BadInput:
     """Click's complaint in this program's words."""
-    option = getattr(error, "option_name", None)
+    asked = f"rackline {question.name}"
     if type(error).__name__ == "NoSuchOption":
-        known = [flag for flag in _flags(question).values() if flag.startswith("-")]
-        return BadInput(f"rackline {question.name}", "has no such option", option, did_you_mean(option or "", known))
-    return BadInput(f"rackline {question.name}", error.format_message().rstrip("."), option or "a command line it cannot read",
-                    f"rackline {question.name} --help")
+        name = getattr(error, "option_name", "")
+        return BadInput(asked, "has no such option", name, did_you_mean(name, _flags(question).values()))
+    rule = error.format_message().rstrip(".")
+    return BadInput(asked, rule[:1].lower() + rule[1:], " ".join(args), f"{asked} --help")

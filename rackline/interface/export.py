@@ -16,7 +16,7 @@ from rackline.errors import BadInput, did_you_mean
 
 
 def to_json(answer: Answer) -> str:
-    """The answer as one JSON object: its data, and beside them headline, badge, notes, sources and tables; NaN is null."""
+    """The answer as one JSON object: its data beside headline, badge, notes, sources and tables; NaN is null."""
     whole = {
         "question": answer.question, "headline": answer.headline, "badge": answer.badge, "feasible": answer.feasible,
         "reasons": answer.reasons, "notes": answer.notes, **answer.data, "tables": answer.tables,

@@ -20,8 +20,9 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _LINES = ("-", "--", "-.", ":")
 _SHAPES = "osD^vPX"
 _STYLE: dict[str, Any] = {
-    "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans", "axes.titlesize": 11,
-    "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.spines.top": False, "axes.spines.right": False,
+    "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans",
+    "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold",
+    "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
 }
@@ -36,23 +37,35 @@ def to_bytes(answer: Answer, form: str) -> bytes:
     import matplotlib
 
     out = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         metadata = {"Date": None, "Title": answer.headline} if form == "svg" else {"Title": answer.headline}
-        figure(answer).savefig(out, format=form, dpi=160, metadata=metadata)
+        _figure(answer.plots, answer.headline).savefig(out, format=form, dpi=160, metadata=metadata)
     return out.getvalue()
 
 
-def figure(answer: Answer) -> Figure:
-    """The answer's plots one below the other, the headline above."""
+def one_svg(plot: Plot) -> str:
+    """One plot as SVG, without the answer's headline."""
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        _figure((plot,), "").savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def _figure(plots: tuple[Plot, ...], headline: str) -> Figure:
+    """The plots one below the other, the headline above."""
     from matplotlib.figure import Figure
 
-    count = len(answer.plots)
-    head = textwrap.fill(answer.headline, 88)
-    extra = 0.25 * (1 + head.count("\n")) + 0.15
-    fig = Figure(figsize=(_PANEL[0], _PANEL[1] * count + extra), layout="constrained")
-    for axes, plot in zip(fig.subplots(count, 1, squeeze=False)[:, 0], answer.plots, strict=True):
+    head = textwrap.fill(headline, 88)
+    extra = 0.25 * (1 + head.count("\n")) + 0.15 if head else 0.0
+    fig = Figure(figsize=(_PANEL[0], _PANEL[1] * len(plots) + extra), layout="constrained")
+    for axes, plot in zip(fig.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
         _panel(axes, plot)
-    fig.suptitle(head, x=0.01, ha="left", fontsize=10)
+    if len(plots) > 1:
+        fig.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr, call-arg]
+    if head:
+        fig.suptitle(head, x=0.01, ha="left", fontsize=10)
     return fig
 
 
@@ -76,7 +89,7 @@ def _series(axes: Axes, series: Series, number: int) -> None:
         axes.plot(series.x, series.y, linestyle="none", marker=_SHAPES[number % len(_SHAPES)], color=colour, label=name,
                   markersize=5, markeredgecolor="white", markeredgewidth=0.5)
         return
-    style = _LINES[number // len(_COLOURS) % len(_LINES)]
+    style = _LINES[number % len(_LINES)]  # told apart on grey paper too
     axes.plot(series.x, series.y, color=colour, label=name, linewidth=1.8, linestyle=style)
 
 

@@ -12,7 +12,7 @@ from rackline.decisions.answer import Answer, Column, Plot, Table
 from rackline.interface import canvas
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
 BADGES = {
@@ -25,6 +25,8 @@ BADGES = {
 }
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _MOST_ROWS = 40
+_SENTENCE = 26  # characters below which a column of words is not squeezed
+_GAP = 3  # characters between columns
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def to_text(answer: Answer, look: Look) -> str:
     console = Console(file=out, width=max(look.width, 40), force_terminal=look.colour, highlight=False, markup=False,
                       emoji=False, color_system="standard" if look.colour else None, legacy_windows=False)
     for part in _parts(answer, look):
-        console.print(part)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+        console.print(part, soft_wrap=getattr(part, "no_wrap", None))  # what is to be copied is never cut
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().split("\n")) + "\n"
 
 
 def _parts(answer: Answer, look: Look) -> Iterator[RenderableType]:
@@ -55,8 +57,7 @@ def _parts(answer: Answer, look: Look) -> Iterator[RenderableType]:
     if answer.reasons:
         yield from _listed("Why not" if not answer.feasible else "Reasons", answer.reasons)
     for table in answer.tables:
-        yield ""
-        yield _table(table, look)
+        yield from _table(table, look)
     for plot in answer.plots:
         yield from _plot(plot, look)
     for title, block in answer.text:
@@ -76,7 +77,7 @@ def _styled(text: str, style: str) -> Text:
 def _verbatim(block: str) -> Text:
     from rich.text import Text
 
-    return Text(block, no_wrap=True, overflow="ignore")
+    return Text(block.rstrip("\n"), no_wrap=True)
 
 
 def _listed(title: str, lines: tuple[str, ...]) -> Iterator[RenderableType]:
@@ -91,20 +92,48 @@ def _listed(title: str, lines: tuple[str, ...]) -> Iterator[RenderableType]:
     yield Padding(grid, (0, 0, 0, 2))
 
 
-def _table(table: Table, look: Look) -> RenderableType:
+def _table(table: Table, look: Look) -> Iterator[RenderableType]:
+    """The table; one too wide is broken into blocks of columns, each led by the first column."""
+    rows = [[cell(value, column) for value, column in zip(row, table.columns, strict=True)]
+            for row in table.rows[:_MOST_ROWS]]
+    widths = [_width(column, [row[i] for row in rows]) for i, column in enumerate(table.columns)]
+    yield ""
+    yield _styled(table.title, "bold")
+    for number, block in enumerate(_blocks(widths, max(look.width, 40))):
+        yield from ("",) if number else ()
+        yield _block([table.columns[i] for i in block], [[row[i] for i in block] for row in rows], widths, block)
+    if len(table.rows) > _MOST_ROWS:
+        yield _styled(f"{len(table.rows) - _MOST_ROWS:,} more rows: --csv gives all {len(table.rows):,}", "dim")
+
+
+def _width(column: Column, texts: list[str]) -> int:
+    """Characters below which a column is hard to read: numbers and words are not broken, sentences are."""
+    whole = max((len(text) for text in texts), default=1)
+    if column.unit == "text":
+        whole = min(whole, _SENTENCE)
+    return max([whole, *(len(word) for word in column.title.split())])
+
+
+def _blocks(widths: list[int], width: int) -> list[list[int]]:
+    blocks: list[list[int]] = [[0]]
+    for i in range(1, len(widths)):
+        if len(blocks[-1]) > 1 and sum(widths[k] + _GAP for k in [*blocks[-1], i]) - _GAP > width:
+            blocks.append([0])
+        blocks[-1].append(i)
+    return blocks
+
+
+def _block(columns: list[Column], rows: list[list[str]], widths: list[int], block: list[int]) -> RenderableType:
     from rich import box
     from rich.table import Table as Rich
 
-    rich = Rich(title=_styled(table.title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-                show_edge=False, header_style="dim")
-    for column in table.columns:
+    rich = Rich(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for column, i in zip(columns, block, strict=True):
         words = column.unit == "text"
-        rich.add_column(_styled(column.title, ""), justify="left" if words else "right", overflow="fold")
-    for row in table.rows[:_MOST_ROWS]:
-        rich.add_row(*(_styled(cell(value, column), "") for value, column in zip(row, table.columns, strict=True)))
-    if len(table.rows) > _MOST_ROWS:
-        rich.caption = f"{len(table.rows) - _MOST_ROWS:,} more rows: --csv gives all {len(table.rows):,}"
-        rich.caption_justify = "left"
+        rich.add_column(_styled(column.title, ""), justify="left" if words else "right", overflow="fold",
+                        min_width=min(widths[i], _SENTENCE))
+    for row in rows:
+        rich.add_row(*(_styled(text, "") for text in row))
     return rich
 
 
@@ -123,7 +152,7 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
     both = canvas.scales(plot)
     if both is None:
         return
-    marks = canvas.ticks(both[1], 5)
+    marks = canvas.ticks(both[1], 6)
     gutter = max(len(text) for _, text in marks)
     width = min(max(look.width, 40) - gutter - 3, 84)
     grid = canvas.draw(plot, width, 12)
@@ -136,7 +165,7 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
     yield _styled(" " * gutter + " └" + "─" * width, "dim")
     yield _styled(" " * (gutter + 2) + _x_ticks(both[0], width), "dim")
     yield _styled(" " * (gutter + 2) + f"{plot.x.label} →".rjust(width), "dim")
-    yield _legend(plot)
+    yield _legend(plot, max(look.width, 40))
 
 
 def _rows(grid: canvas.Grid, y: canvas.Scale, marks: list[tuple[float, str]], gutter: int) -> Iterator[Text]:
@@ -166,18 +195,24 @@ def _x_ticks(x: canvas.Scale, width: int) -> str:
     return "".join(line).rstrip()
 
 
-def _legend(plot: Plot) -> Text:
+def _legend(plot: Plot, width: int) -> Text:
     from rich.text import Text
 
-    text = Text()
+    text, used = Text(), 0
+    for item, style in _names(plot):
+        gap = "" if not used else "   " if used + 3 + len(item) <= width else "\n"
+        used = len(item) + (used + len(gap) if gap != "\n" else 0)
+        text.append(gap).append(item, style=style)
+    return text
+
+
+def _names(plot: Plot) -> Iterator[tuple[str, str]]:
     for number, series in enumerate(plot.series):
         letter = canvas.LETTERS[number % len(canvas.LETTERS)]
         band = " (dots: low and high)" if series.low is not None or series.high is not None else ""
-        text.append(f"{letter} {series.name}{band}   ", style=_COLOURS[number % len(_COLOURS)])
+        yield f"{letter} {series.name}{band}", _COLOURS[number % len(_COLOURS)]
     for x, label in plot.marks:
-        text.append(f"┊ {label} ({units.show(x, plot.x.unit)})   ", style="dim")
-    text.rstrip()
-    return text
+        yield f"┊ {label} ({units.show(x, plot.x.unit)})", "dim"
 
 
 def _explained(answer: Answer, look: Look) -> Iterator[RenderableType]:
@@ -192,14 +227,13 @@ def _explained(answer: Answer, look: Look) -> Iterator[RenderableType]:
 
 
 def _cited(answer: Answer, look: Look) -> Iterator[RenderableType]:
-    yield ""
     if not answer.sources:
-        yield "This answer names no sources."
+        yield from ("", "This answer names no sources.")
         return
     columns = (Column("fact"), Column("value"), Column("moves the headline", "count"), Column("source"), Column("date"))
     ranked = sorted(answer.sources, key=lambda source: -abs(source.elasticity or 0.0))
     rows = tuple((s.name, s.shown, _moves(s.elasticity), s.source, s.date) for s in ranked)
-    yield _table(Table("Sources: +1 means that 1 % more of the fact is 1 % more of the headline", columns, rows), look)
+    yield from _table(Table("Sources: +1 means that 1 % more of the fact is 1 % more of the headline", columns, rows), look)
 
 
 def _moves(elasticity: float | None) -> str:

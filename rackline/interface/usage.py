@@ -19,8 +19,9 @@ COMMON = {
     "cite": "every source, the strongest first",
 }
 _TAKES = {
-    "tokens": "TOKENS", "seconds": "SECONDS", "bytes": "BYTES", "dollars_per_hour": "$/H", "ratio": "RATIO", "count": "N", "int": "N",
-    "count_range": "N|RANGE", "token_range": "TOKENS|RANGE", "format": "FORMAT", "path": "FILE", "machine": "MACHINE",
+    "tokens": "TOKENS", "seconds": "SECONDS", "bytes": "BYTES", "dollars_per_hour": "$/H", "ratio": "RATIO",
+    "count": "N", "int": "N", "count_range": "N|RANGE", "token_range": "TOKENS|RANGE",
+    "format": "FORMAT", "path": "FILE", "machine": "MACHINE",
     "model": "MODEL", "layout": "SIZES", "flag": "",
 }
 
