@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from rackline import units
 from rackline.decisions.answer import Answer, Column, Plot, Table
@@ -43,8 +43,9 @@ def to_text(answer: Answer, look: Look) -> str:
     """The answer as text: sentence, tables, plots, notes, and what was asked for beside."""
     from rich.console import Console
 
+    look = replace(look, width=max(look.width, 40))
     out = io.StringIO()
-    console = Console(file=out, width=max(look.width, 40), force_terminal=look.colour, highlight=False, markup=False,
+    console = Console(file=out, width=look.width, force_terminal=look.colour, highlight=False, markup=False,
                       emoji=False, color_system="standard" if look.colour else None, legacy_windows=False)
     for part in _parts(answer, look):
         console.print(part, soft_wrap=getattr(part, "no_wrap", None))  # what is to be copied is never cut
@@ -96,22 +97,22 @@ def _table(table: Table, look: Look) -> Iterator[RenderableType]:
     """The table; one too wide is broken into blocks of columns, each led by the first column."""
     rows = [[cell(value, column) for value, column in zip(row, table.columns, strict=True)]
             for row in table.rows[:_MOST_ROWS]]
-    widths = [_width(column, [row[i] for row in rows]) for i, column in enumerate(table.columns)]
+    needs = [_needs(column, [row[i] for row in rows]) for i, column in enumerate(table.columns)]
     yield ""
     yield _styled(table.title, "bold")
-    for number, block in enumerate(_blocks(widths, max(look.width, 40))):
+    for number, block in enumerate(_blocks([least for least, _ in needs], look.width)):
         yield from ("",) if number else ()
-        yield _block([table.columns[i] for i in block], [[row[i] for i in block] for row in rows], widths, block)
+        widths = _shared([needs[i] for i in block], look.width)
+        yield _block([table.columns[i] for i in block], [[row[i] for i in block] for row in rows], widths)
     if len(table.rows) > _MOST_ROWS:
         yield _styled(f"{len(table.rows) - _MOST_ROWS:,} more rows: --csv gives all {len(table.rows):,}", "dim")
 
 
-def _width(column: Column, texts: list[str]) -> int:
-    """Characters below which a column is hard to read: numbers and words are not broken, sentences are."""
+def _needs(column: Column, texts: list[str]) -> tuple[int, int]:
+    """Characters that a column needs at least (numbers and words whole, sentences and titles wrapped) and at best."""
     whole = max((len(text) for text in texts), default=1)
-    if column.unit == "text":
-        whole = min(whole, _SENTENCE)
-    return max([whole, *(len(word) for word in column.title.split())])
+    least = min(whole, _SENTENCE) if column.unit == "text" else whole
+    return max([least, *map(len, column.title.split())]), max(whole, len(column.title))
 
 
 def _blocks(widths: list[int], width: int) -> list[list[int]]:
@@ -123,15 +124,24 @@ def _blocks(widths: list[int], width: int) -> list[list[int]]:
     return blocks
 
 
-def _block(columns: list[Column], rows: list[list[str]], widths: list[int], block: list[int]) -> RenderableType:
+def _shared(needs: list[tuple[int, int]], width: int) -> list[int]:
+    """The width of each column: what it needs, then what is left to those that lack least."""
+    widths = [least for least, _ in needs]
+    left = width - sum(widths) - _GAP * (len(widths) - 1)
+    for i in sorted(range(len(needs)), key=lambda i: needs[i][1] - needs[i][0]):
+        more = max(0, min(needs[i][1] - widths[i], left))
+        widths[i], left = widths[i] + more, left - more
+    return widths
+
+
+def _block(columns: list[Column], rows: list[list[str]], widths: list[int]) -> RenderableType:
     from rich import box
     from rich.table import Table as Rich
 
     rich = Rich(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    for column, i in zip(columns, block, strict=True):
-        words = column.unit == "text"
-        rich.add_column(_styled(column.title, ""), justify="left" if words else "right", overflow="fold",
-                        min_width=min(widths[i], _SENTENCE))
+    for column, width in zip(columns, widths, strict=True):
+        side: Literal["left", "right"] = "left" if column.unit == "text" else "right"
+        rich.add_column(_styled(column.title, ""), justify=side, overflow="fold", width=width)
     for row in rows:
         rich.add_row(*(_styled(text, "") for text in row))
     return rich
@@ -154,7 +164,7 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
         return
     marks = canvas.ticks(both[1], 6)
     gutter = max(len(text) for _, text in marks)
-    width = min(max(look.width, 40) - gutter - 3, 84)
+    width = min(look.width - gutter - 3, 84)
     grid = canvas.draw(plot, width, 12)
     if grid is None:
         return
@@ -165,7 +175,7 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
     yield _styled(" " * gutter + " └" + "─" * width, "dim")
     yield _styled(" " * (gutter + 2) + _x_ticks(both[0], width), "dim")
     yield _styled(" " * (gutter + 2) + f"{plot.x.label} →".rjust(width), "dim")
-    yield _legend(plot, max(look.width, 40))
+    yield _legend(plot, look.width)
 
 
 def _rows(grid: canvas.Grid, y: canvas.Scale, marks: list[tuple[float, str]], gutter: int) -> Iterator[Text]:
@@ -233,7 +243,7 @@ def _cited(answer: Answer, look: Look) -> Iterator[RenderableType]:
     columns = (Column("fact"), Column("value"), Column("moves the headline", "count"), Column("source"), Column("date"))
     ranked = sorted(answer.sources, key=lambda source: -abs(source.elasticity or 0.0))
     rows = tuple((s.name, s.shown, _moves(s.elasticity), s.source, s.date) for s in ranked)
-    yield from _table(Table("Sources: +1 means that 1 % more of the fact is 1 % more of the headline", columns, rows), look)
+    yield from _table(Table("Sources (+1: 1 % more of the fact is 1 % more of the headline)", columns, rows), look)
 
 
 def _moves(elasticity: float | None) -> str:
