@@ -50,19 +50,23 @@ def parse(text: str | float | int, dimension: str, what: str = "value") -> float
     Raises BadInput for a text without a finite number, or with a unit of another dimension.
     """
     if isinstance(text, bool):
-        raise BadInput(what, f"must be a number of {dimension}", text)
+        raise BadInput(what, f"must be a number{_of(dimension)}", text)
     if isinstance(text, int | float):
         return _finite(float(text), what, dimension, text)
     match = _NUMBER.match(text)
     if not match:
-        raise BadInput(what, f"must be a number of {dimension}", text, f"for example {_example(dimension)}")
+        raise BadInput(what, f"must be a number{_of(dimension)}", text, f"for example {_example(dimension)}")
     number = float(match[1].replace(",", "").replace("_", ""))
     return _finite(number * _unit_size(match[2], dimension, what, text), what, dimension, text)
 
 
+def _of(dimension: str) -> str:
+    return "" if dimension == "count" else f" of {dimension}"
+
+
 def _finite(value: float, what: str, dimension: str, given: object) -> float:
     if not math.isfinite(value):
-        raise BadInput(what, f"must be a finite number of {dimension}", given)
+        raise BadInput(what, f"must be a finite number{_of(dimension)}", given)
     return value
 
 
@@ -79,7 +83,8 @@ def _unit_size(unit: str, dimension: str, what: str, given: str) -> float:
         return size
     other = [d for d, bases in _BASES.items() if _size_in(unit, bases) is not None]
     hint = f"{unit} is a unit of {other[0]}" if other else f"for example {_example(dimension)}"
-    raise BadInput(what, f"must carry a unit of {dimension}", given, hint)
+    rule = "must be a bare number" if dimension == "count" else f"must carry a unit of {dimension}"
+    raise BadInput(what, rule, given, hint)
 
 
 def _size_in(unit: str, bases: dict[str, float]) -> float | None:
@@ -95,7 +100,7 @@ def _size_in(unit: str, bases: dict[str, float]) -> float | None:
 
 
 _EXAMPLES = {"bytes": '"80 GB" or "80 GiB"', "bytes/s": '"3.35 TB/s"', "seconds": '"50 ms"', "flop/s": '"989 TFLOP/s"',
-             "dollars/hour": '"2.5 $/h"', "tokens": "4000", "watts": '"700 W"'}
+             "dollars/hour": '"2.5 $/h"', "tokens": "4000", "count": "8", "watts": '"700 W"'}
 
 
 def _example(dimension: str) -> str:

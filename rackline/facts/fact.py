@@ -64,3 +64,40 @@ class Fact(Record):
             return text
         low, high = (self.value if end is None else end for end in (self.low, self.high))
         return f"{text} ({units.show(low, self.unit)} … {units.show(high, self.unit)})"
+
+
+FactPath = tuple[str | int, ...]
+
+
+def facts_of(record: Any) -> list[tuple[FactPath, Fact]]:
+    """Every Fact reachable in a record, with the names of fields, keys and places that lead to it."""
+    if isinstance(record, Fact):
+        return [((), record)]
+    return [((key, *path), fact) for key, part in _parts(record).items() for path, fact in facts_of(part)]
+
+
+def with_fact(record: Any, path: FactPath, value: float) -> Any:
+    """The same record with the Fact at a path holding another value; its interval scales with it."""
+    if not path:
+        return _revalued(record, value)
+    key, *rest = path
+    part = with_fact(_parts(record)[key], tuple(rest), value)
+    if isinstance(record, BaseModel):
+        return record.model_copy(update={str(key): part})
+    if isinstance(record, dict):
+        return record | {key: part}
+    return tuple(part if i == key else kept for i, kept in enumerate(record))
+
+
+def _parts(record: Any) -> dict[Any, Any]:
+    if isinstance(record, BaseModel):
+        return {name: getattr(record, name) for name in type(record).model_fields}
+    if isinstance(record, dict):
+        return record
+    return dict(enumerate(record)) if isinstance(record, tuple | list) else {}
+
+
+def _revalued(fact: Fact, value: float) -> Fact:
+    ratio = value / fact.value if fact.value else 1.0
+    ends = {name: end * ratio for name, end in (("low", fact.low), ("high", fact.high)) if end is not None}
+    return fact.model_copy(update={"value": value} | ends)

@@ -1,0 +1,35 @@
+"""Which facts an answer rests on, and how far it moves with each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from rackline.decisions.answer import Source
+from rackline.facts.fact import Fact, FactPath, facts_of, with_fact
+
+_STEP = 0.01
+
+
+def cite(f: Callable[[Any], float], record: Any) -> tuple[Source, ...]:
+    """Every Fact in a record with the elasticity of f(record) to it, the strongest first.
+
+    Eq: elasticity = d ln f / d ln fact, by a central difference of 1 % each way; exact for powers. None where f is
+    not a positive number on both sides. At the point where two limits meet it lies between the slopes of both.
+    """
+    found = [_source(f, record, path, fact) for path, fact in facts_of(record)]
+    return tuple(sorted(found, key=lambda source: -abs(source.elasticity or 0.0)))
+
+
+def _source(f: Callable[[Any], float], record: Any, path: FactPath, fact: Fact) -> Source:
+    name = ".".join(str(key) for key in path)
+    return Source(name, fact.shown(), fact.source, fact.date, _elasticity(f, record, path, fact.value))
+
+
+def _elasticity(f: Callable[[Any], float], record: Any, path: FactPath, value: float) -> float | None:
+    ends = [float(f(with_fact(record, path, value * ratio))) for ratio in (1 + _STEP, 1 - _STEP)]
+    if value == 0 or not all(math.isfinite(end) and end > 0 for end in ends):
+        return None
+    slope = math.log(ends[0] / ends[1]) / math.log((1 + _STEP) / (1 - _STEP))
+    return round(slope, 9) + 0.0

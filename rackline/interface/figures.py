@@ -1,0 +1,132 @@
+"""The plots of an Answer as pictures to print: SVG and PNG, the same bytes for the same answer."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rackline import units
+from rackline.decisions.answer import Answer, Axis, Plot, Series
+from rackline.errors import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours: told apart by colour-blind readers and in grey
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d")
+_LINES = ("-", "--", "-.", ":")
+_SHAPES = "osD^vPX"
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans",
+    "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold",
+    "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
+}
+_PANEL = (7.6, 4.0)  # inches
+
+
+def to_bytes(answer: Answer, form: str) -> bytes:
+    """The answer's plots as one picture; form: "svg" or "png". BadInput for an answer without plots."""
+    if not answer.plots:
+        raise BadInput("--out", f"the answer to {answer.question} has no plot to draw", f".{form}",
+                       "take .json, .csv, .html or .txt")
+    import matplotlib
+
+    out = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        metadata = {"Date": None, "Title": answer.headline} if form == "svg" else {"Title": answer.headline}
+        _figure(answer.plots, answer.headline).savefig(out, format=form, dpi=160, metadata=metadata)
+    return out.getvalue()
+
+
+def one_svg(plot: Plot) -> str:
+    """One plot as SVG, without the answer's headline."""
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
+        _figure((plot,), "").savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def _figure(plots: tuple[Plot, ...], headline: str) -> Figure:
+    """The plots one below the other, the headline above."""
+    from matplotlib.figure import Figure
+
+    head = textwrap.fill(headline, 88)
+    extra = 0.25 * (1 + head.count("\n")) + 0.15 if head else 0.0
+    fig = Figure(figsize=(_PANEL[0], _PANEL[1] * len(plots) + extra), layout="constrained")
+    for axes, plot in zip(fig.subplots(len(plots), 1, squeeze=False)[:, 0], plots, strict=True):
+        _panel(axes, plot)
+    if len(plots) > 1:
+        fig.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr, call-arg]
+    if head:
+        fig.suptitle(head, x=0.01, ha="left", fontsize=10)
+    return fig
+
+
+def _panel(axes: Axes, plot: Plot) -> None:
+    for number, series in enumerate(plot.series):
+        _series(axes, series, number)
+    _axis(axes, plot.x, "x")
+    _axis(axes, plot.y, "y")
+    axes.set_title(plot.title, pad=8 + 12 * _marks(axes, plot))
+    if len(plot.series) > 1 or any(s.low is not None or s.high is not None for s in plot.series):
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
+
+
+def _series(axes: Axes, series: Series, number: int) -> None:
+    colour = _COLOURS[number % len(_COLOURS)]
+    name = textwrap.fill(series.name, 26)
+    if series.low is not None or series.high is not None:
+        low, high = (series.y if edge is None else edge for edge in (series.low, series.high))
+        axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
+    if series.marks:
+        axes.plot(series.x, series.y, linestyle="none", marker=_SHAPES[number % len(_SHAPES)], color=colour, label=name,
+                  markersize=5, markeredgecolor="white", markeredgewidth=0.5)
+        return
+    style = _LINES[number % len(_LINES)]  # told apart on grey paper too
+    axes.plot(series.x, series.y, color=colour, label=name, linewidth=1.8, linestyle=style)
+
+
+def _axis(axes: Axes, axis: Axis, which: str) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    if axis.log:
+        getattr(axes, f"set_{which}scale")("log", nonpositive="mask")
+    getattr(axes, f"set_{which}label")(axis.label)
+    side = getattr(axes, f"{which}axis")
+    side.set_major_formatter(FuncFormatter(lambda value, _: units.show(value, axis.unit)))
+    side.set_minor_formatter(NullFormatter())
+    if axis.log:
+        _log_ticks(side, getattr(axes, f"get_{which}lim")())
+
+
+def _log_ticks(side: Any, limits: Sequence[float]) -> None:
+    """One tick a decade says too little on an axis of two decades: 1, 2 and 5 there."""
+    from matplotlib.ticker import LogLocator
+
+    decades = limits[1] / limits[0] if limits[0] > 0 else 1.0
+    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2000 else (1.0,), numticks=9))
+
+
+def _marks(axes: Axes, plot: Plot) -> int:
+    """Draws the named lines, their names above the axes; returns the rows that the names take."""
+    left, right = axes.get_xlim()
+    shown = sorted((x, label) for x, label in plot.marks if left <= x <= right)
+    ends: list[float] = []  # where each row of names ends, in parts of the width
+    for x, label in shown:
+        axes.axvline(x, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+        at = float(axes.transAxes.inverted().transform(axes.transData.transform((x, axes.get_ylim()[0])))[0])
+        text = f"{label}: {units.show(x, plot.x.unit)}"
+        half = 0.0062 * len(text)
+        at = min(max(at, half), 1 - half)
+        row = next((i for i, end in enumerate(ends) if at - half > end), len(ends))
+        ends[row:row + 1] = [at + half + 0.01]
+        axes.annotate(text, (at, 1.0), xytext=(0, 3 + 12 * row), xycoords="axes fraction", textcoords="offset points",
+                      ha="center", va="bottom", fontsize=8, color="#444444")
+    return len(ends)
