@@ -15,9 +15,10 @@ from rackline.errors import BadInput
 
 # spellings are compared without case, spaces, dashes and underscores
 _NAMES = {
-    "arrival": ("timestamp", "arrival", "arrivaltime", "arrivedat", "arrivaltimestamp", "requesttime", "starttime", "time"),
-    "input": ("contexttokens", "inputlength", "inputtokens", "inputtoks", "requesttokens", "prompttokens", "numprefilltokens",
-              "prefilltokens", "numprompttokens", "promptlength", "promptlen", "inputlen", "input"),
+    "arrival": ("timestamp", "arrival", "arrivaltime", "arrivedat", "arrivaltimestamp", "requesttime", "starttime",
+                "time"),
+    "input": ("contexttokens", "inputlength", "inputtokens", "inputtoks", "requesttokens", "prompttokens",
+              "numprefilltokens", "prefilltokens", "numprompttokens", "promptlength", "promptlen", "inputlen", "input"),
     "output": ("generatedtokens", "outputlength", "outputtokens", "outputtoks", "responsetokens", "completiontokens",
                "numdecodetokens", "decodetokens", "numoutputtokens", "outputlen", "output"),
     "blocks": ("hashids", "blockhashes"),
@@ -39,7 +40,7 @@ class Wanted:
 
 
 def wanted(names: Sequence[str], what: str) -> Wanted:
-    """The roles of a file's columns; BadInput says which were found where one is missing or there are two of a kind."""
+    """The roles of a file's columns; BadInput where one is missing (says which were found) or two are of a kind."""
     roles: dict[str, int] = {}
     seconds, arrival_name = 1.0, ""
     for i, name in enumerate(names):
@@ -47,7 +48,7 @@ def wanted(names: Sequence[str], what: str) -> Wanted:
         if role is None:
             continue
         if role in roles:
-            raise BadInput(what, f"two columns could be the {role}", f"{names[roles[role]]}, {name}", "keep one of them")
+            raise BadInput(what, f"must have one column of {role}", f"{names[roles[role]]}, {name}", "keep one of them")
         roles[role] = i
         if role == "arrival":
             arrival_name, seconds = name, _SECONDS.get(unit, 1.0)
@@ -95,16 +96,16 @@ def _numbers(values: Sequence[Any], what: str, row: int) -> np.ndarray:
             return np.array(values, dtype=np.float64)
         except (ValueError, TypeError, OverflowError):
             pass
-    at = next(i for i, v in enumerate(values) if not _is_number(v))
+    at = next((i for i, v in enumerate(values) if not _is_number(v)), 0)
     raise BadInput(f"{what}, data row {row + at}", "must be a number", values[at])
 
 
 def _is_number(value: Any) -> bool:
     try:
-        np.array(value, dtype=np.float64)[()] * 1.0
-        return not isinstance(value, bool | list | tuple | dict)
+        float(value)
     except (ValueError, TypeError, OverflowError):
         return False
+    return not isinstance(value, bool)
 
 
 def seconds(values: Sequence[Any], unit: float, what: str, row: int) -> tuple[str, np.ndarray]:
@@ -117,7 +118,7 @@ def seconds(values: Sequence[Any], unit: float, what: str, row: int) -> tuple[st
         bad |= np.abs(numbers) > _PLAIN_SECONDS_MOST
     if bad.any():
         at = int(np.argmax(bad))
-        raise BadInput(f"{what}, data row {row + at}", "must be a finite number of seconds or a date and time", values[at],
+        raise BadInput(f"{what}, data row {row + at}", "must be a date or a finite number of seconds", values[at],
                        f"name the column {what.rsplit(' ', 1)[-1]}_ms, _us or _ns if it is in those")
     return "number", numbers * unit
 
@@ -132,13 +133,13 @@ def _dates(values: Sequence[Any], what: str, row: int) -> tuple[str, np.ndarray]
                 zero, kind = _CLOCK_ZERO.replace(tzinfo=date.tzinfo), "date with zone"
             out[i] = (date - zero).total_seconds()
         except (ValueError, TypeError, AttributeError, OverflowError):
-            raise BadInput(f"{what}, data row {row + i}", "must be a date and time like the rows before it", value) from None
+            raise BadInput(f"{what}, data row {row + i}", "must be a date and time as in row 1", value) from None
     return kind, out
 
 
 def sessions(values: Sequence[Any]) -> list[str]:
     """Session names as text; "" where a request belongs to none."""
-    return ["" if v is None or v != v else str(v).strip() for v in values]
+    return ["" if v is None else str(v).strip() for v in values]
 
 
 def blocks(values: Sequence[Any], what: str, row: int) -> tuple[np.ndarray, np.ndarray]:

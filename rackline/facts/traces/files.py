@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from rackline.errors import BadInput
 
@@ -26,16 +26,17 @@ Block = list[tuple[Any, ...]]  # one tuple per column
 
 @contextmanager
 def table(path: Path, what: str) -> Iterator[tuple[list[str], Iterator[Block]]]:
-    """The column names of a file and its rows in blocks of columns; the form is told from the content, not the ending."""
+    """The column names of a file and its rows in blocks of columns; the form is told from the content."""
     _check_file(path, what)
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            packed: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
+            packed = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if zipped else raw)
             head = packed.read(512)
             packed.seek(0)
-            yield _parquet(path, what) if head[:4] == b"PAR1" else _text(packed, head, what)
+            with io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as text:
+                yield _parquet(path, what) if head[:4] == b"PAR1" else _text(_lines(text, what), head, what)
     except UnicodeDecodeError as error:
         raise BadInput(what, "must be UTF-8 text or Parquet", f"byte {error.object[error.start]:#x}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -54,11 +55,10 @@ def _check_file(path: Path, what: str) -> None:
         raise BadInput(what, "must hold at least one request", "an empty file")
 
 
-def _text(packed: IO[bytes], head: bytes, what: str) -> tuple[list[str], Iterator[Block]]:
+def _text(lines: Iterator[str], head: bytes, what: str) -> tuple[list[str], Iterator[Block]]:
     if head[257:262] == b"ustar":
         raise BadInput(what, "must be one CSV, JSON lines or Parquet file", "a tar archive",
                        "ServeGen archives hold rates and distributions of clients, not requests")
-    lines = _lines(io.TextIOWrapper(packed, encoding="utf-8-sig", newline=""), what)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start == b"[":
         raise BadInput(what, "must hold one JSON object a line", "a JSON array")
@@ -136,17 +136,17 @@ def _parquet(path: Path, what: str) -> tuple[list[str], Iterator[Block]]:
     import duckdb  # 0.1 CPU-s and 50 MB: only for those who bring Parquet
 
     try:
-        rows = duckdb.connect(config={"threads": 1}).read_parquet(str(path))
-        return list(rows.columns), _parquet_blocks(rows, what)
+        cursor = duckdb.connect(config={"threads": 1}).execute("select * from read_parquet(?)", [str(path)])
     except duckdb.Error as error:
         raise BadInput(what, "must be a whole Parquet file", str(error)) from None
+    return [name for name, *_ in cursor.description or ()], _parquet_blocks(cursor, what)
 
 
-def _parquet_blocks(rows: Any, what: str) -> Iterator[Block]:
+def _parquet_blocks(cursor: Any, what: str) -> Iterator[Block]:
     import duckdb
 
     try:
-        while block := rows.fetchmany(_BLOCK):
+        while block := cursor.fetchmany(_BLOCK):
             yield list(zip(*block, strict=True))
     except duckdb.Error as error:
         raise BadInput(what, "must be a whole Parquet file", str(error)) from None

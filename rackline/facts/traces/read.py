@@ -17,7 +17,7 @@ from rackline.facts.traces.trace import Ragged, Trace
 # name -> file and where it comes from (data/traces/README.md has the licences)
 _BUNDLED = {
     "azure-conv": ("azure-conv-2023.csv.gz", "Azure LLM inference trace 2023, conversation (Microsoft, CC-BY-4.0)"),
-    "mooncake-conv": ("mooncake-conversation.jsonl.gz", "Mooncake conversation trace, FAST'25 (Moonshot AI, Apache-2.0)"),
+    "mooncake-conv": ("mooncake-conversation.jsonl.gz", "Mooncake conversation trace (Moonshot AI, Apache-2.0)"),
 }
 
 
@@ -29,10 +29,10 @@ def bundled() -> tuple[str, ...]:
 def read_trace(path: str | Path, block_tokens: int = 512) -> Trace:
     """The trace in a file (CSV, JSON lines or Parquet; text may be gzip), or a bundled one by name.
 
-    Columns by their usual names, in any case: Azure (TIMESTAMP, ContextTokens, GeneratedTokens), Mooncake (timestamp in
-    milliseconds, input_length, output_length, hash_ids), BurstGPT (Timestamp, Request tokens, Response tokens), Vidur
-    (arrived_at, num_prefill_tokens, num_decode_tokens). Bare times are seconds unless the name ends in _ms, _us or _ns.
-    `block_tokens`: input tokens that one hash stands for. Errors: BadInput.
+    Columns by their usual names, in any case: Azure (TIMESTAMP, ContextTokens, GeneratedTokens), Mooncake (timestamp
+    in milliseconds, input_length, output_length, hash_ids), BurstGPT (Timestamp, Request tokens, Response tokens),
+    Vidur (arrived_at, num_prefill_tokens, num_decode_tokens). Other times are dates, or seconds unless the column's
+    name ends in _ms, _us or _ns. `block_tokens`: input tokens that one hash stands for. Errors: BadInput.
     """
     if str(path) in _BUNDLED:
         file, source = _BUNDLED[str(path)]

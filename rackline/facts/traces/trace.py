@@ -46,7 +46,7 @@ _PERCENTILES = (50, 90, 99)
 def summary(trace: Trace) -> dict[str, Any]:
     """What is in a trace: requests, seconds, requests per second, lengths and totals in tokens, reusable share.
 
-    Ignores: nothing; a figure that the trace does not carry (no arrivals, no hashes) is None.
+    A figure that the trace does not carry (no arrivals, no hashes) is None.
     """
     return {
         "name": trace.name, "source": trace.source, "requests": len(trace), **_arrivals(trace.arrival),
@@ -72,8 +72,8 @@ def _lengths(tokens: np.ndarray) -> dict[str, float | int]:
             "max": int(tokens.max())}
 
 
-def new_blocks(prefix: Ragged) -> np.ndarray:
-    """Where each request's first block lies that no earlier request carried: leading blocks found, shape (requests,).
+def found_blocks(prefix: Ragged) -> np.ndarray:
+    """Leading blocks of each request that an earlier request carried, shape (requests,).
 
     Ignores: eviction; this is a cache without bound, the most that any cache can reuse.
     """
@@ -93,7 +93,7 @@ def prefix_reuse(trace: Trace) -> float | None:
     """
     if trace.prefix is None or trace.block_tokens is None:
         return None
-    cached = np.minimum(new_blocks(trace.prefix) * trace.block_tokens, trace.input_tokens)
+    cached = np.minimum(found_blocks(trace.prefix) * trace.block_tokens, trace.input_tokens)
     return float(cached.sum() / trace.input_tokens.sum())
 
 
