@@ -27,7 +27,7 @@ _BASES: dict[str, dict[str, float]] = {
     "dollars": {"$": 1.0, "USD": 1.0, "dollar": 1.0, "dollars": 1.0},
     "dollars/hour": {"$/h": 1.0, "$/hour": 1.0, "$/hr": 1.0, "USD/h": 1.0, "USD/hour": 1.0},
     "dollars/Mtok": {"$/Mtok": 1.0},
-    "dollars/byte/hour": {"$/B/h": 1.0},
+    "dollars/byte/hour": {"$/B/h": 1.0, "$/GB/h": 1e-9, "$/GB/month": 1e-9 / 730.0},
     "tokens": {"tokens": 1.0, "token": 1.0, "tok": 1.0},
     "tokens/s": {"tokens/s": 1.0, "tok/s": 1.0},
     "parameters": {"parameters": 1.0, "params": 1.0},
@@ -36,6 +36,7 @@ _BASES: dict[str, dict[str, float]] = {
 }
 # a bare number counts as this unit's SI value; "h" is hours and "m" alone is too ambiguous to take for metres or minutes
 _SPELLED_WHOLE = {"d", "h", "min", "m"}
+_LONGEST = 100  # characters that a number with its unit may take
 _NUMBER = re.compile(r"^\s*\$?\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)\s*(.*?)\s*$", re.I)
 
 
@@ -52,12 +53,19 @@ def parse(text: str | float | int, dimension: str, what: str = "value") -> float
     if isinstance(text, bool):
         raise BadInput(what, f"must be a number of {dimension}", text)
     if isinstance(text, int | float):
-        return _finite(float(text), what, dimension, text)
-    match = _NUMBER.match(text)
+        return _finite(_float(text), what, dimension, text)
+    match = _NUMBER.match(text) if isinstance(text, str) and len(text) <= _LONGEST else None
     if not match:
         raise BadInput(what, f"must be a number of {dimension}", text, f"for example {_example(dimension)}")
     number = float(match[1].replace(",", "").replace("_", ""))
     return _finite(number * _unit_size(match[2], dimension, what, text), what, dimension, text)
+
+
+def _float(number: int | float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _finite(value: float, what: str, dimension: str, given: object) -> float:
