@@ -1,4 +1,4 @@
-"""Chips, machines and memory tiers by bundled name or from a user's file; only the files asked for are read."""
+"""Chips, machines and memory tiers by bundled name or from a user's file; only what is asked for is read."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST_TIERS = 16
 
 
 def machine(name_or_path: str, chips: int | None = None) -> Machine:
-    """A machine, a chip's usual machine, or one from a file of the same form; with another number of chips if given.
+    """A machine, a chip's usual machine, or one from a file of the same form; `chips`: with so many chips.
 
-    Errors: BadInput for an unknown name, a file that is not such a record, or a number of chips that it cannot have.
+    Errors: BadInput for an unknown name, a file that is no such record, a number of chips that it cannot have.
     """
     found = _machine(name_or_path)
     return found if chips is None else found.with_chips(chips)
@@ -69,7 +69,8 @@ def hardware(name_or_path: str) -> Machine | Chip | Tier:
     path = _path(name_or_path)
     if path is not None:
         return _any_of(table(path), path)
-    for folder, reader in (("chips", _bundled_chip), ("machines", _bundled_machine), ("tiers", _bundled_tier)):
+    readers = {"chips": _bundled_chip, "machines": _bundled_machine, "tiers": _bundled_tier}
+    for folder, reader in readers.items():
         name = _resolve(folder, name_or_path)
         if name is not None:
             return reader(name)
@@ -177,8 +178,13 @@ def _nested_chip(given: Any, path: Path) -> Chip:
 def _nested_tiers(given: Any, where: str) -> tuple[Tier, ...]:
     if not isinstance(given, list) or len(given) > _MOST_TIERS:
         raise BadInput(f"{where}.tiers", f"must be a list of at most {_MOST_TIERS} tiers", given)
-    return tuple(_bundled_tier(_known("tiers", one, "memory tier")) if isinstance(one, str)
-                 else build(Tier, _titled(one) if isinstance(one, dict) else one, f"{where}.tiers") for one in given)
+    return tuple(_nested_tier(one, where) for one in given)
+
+
+def _nested_tier(given: Any, where: str) -> Tier:
+    if isinstance(given, str):
+        return _bundled_tier(_known("tiers", given, "memory tier"))
+    return build(Tier, _titled(given) if isinstance(given, dict) else given, f"{where}.tiers")
 
 
 def _titled(data: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Chip(Record):
 
 
 class Network(Record):
-    """A network that joins chips: byte/s one way per chip, seconds per message end to end (torus: per hop)."""
+    """A network that joins chips: byte/s one way per chip, seconds per message (torus: per hop)."""
 
     kind: Literal["switch", "torus", "mesh", "host"] = "switch"
     bandwidth: Fact
@@ -52,11 +52,13 @@ class Network(Record):
     def _shape(self) -> Network:
         if (self.kind == "torus") != bool(self.axes):
             raise ValueError("axes belong to a torus, and a torus needs them")
-        if len(self.axes) > 6 or self.wraps < 1 or not all(1 <= n <= MOST_CHIPS for n in self.axes + self.pod):
+        sizes = (self.wraps, *self.axes, *self.pod)
+        if len(self.axes) > 6 or not all(1 <= n <= MOST_CHIPS for n in sizes):
             raise ValueError("axes, pod and wraps must be at least 1, in at most six dimensions")
         if prod(self.pod) > MOST_CHIPS:
             raise ValueError(f"pod must have at most {MOST_CHIPS:,} chips")
-        if self.pod and (len(self.pod) != len(self.axes) or any(a > p for a, p in zip(self.axes, self.pod, strict=True))):
+        pairs = list(zip(self.axes, self.pod, strict=False))
+        if self.pod and (len(self.pod) != len(self.axes) or any(a > p for a, p in pairs)):
             raise ValueError("axes must fit into pod")
         return self
 
@@ -72,7 +74,7 @@ class Tier(Record):
 
 
 class Machine(Record):
-    """Chips in scale-up domains: `chips` in all, `domain` of them joined by scale_up, the rest by scale_out."""
+    """`chips` in all, in scale-up domains of `domain` joined by scale_up; the domains by scale_out."""
 
     name: str
     title: str
@@ -125,7 +127,8 @@ def slice_axes(pod: tuple[int, ...], chips: int) -> tuple[int, ...]:
     shapes = _shapes(chips, pod)
     if not shapes:
         less = next(n for n in range(chips - 1, 0, -1) if _shapes(n, pod))
-        raise BadInput("chips", f"must form a slice of a torus of {' × '.join(map(str, pod))}", chips, f"{less} does")
+        torus = " × ".join(map(str, pod))
+        raise BadInput("chips", f"must form a slice of a torus of {torus}", chips, f"{less} does")
     return min(shapes, key=lambda axes: (max(axes), axes))
 
 

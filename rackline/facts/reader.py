@@ -35,9 +35,10 @@ _POWER = Rule("watts", 0.1, 1e10)
 _COUNT = Rule("count", 0, 1e9)
 _RULES: dict[type[Record], dict[str, Rule]] = {
     Chip: {"memory_capacity": Rule("bytes", 1e6, 1e15), "memory_bandwidth": _BANDWIDTH, "power": _POWER},
-    Network: {"bandwidth": _BANDWIDTH, "link": _BANDWIDTH, "latency": Rule("seconds", 0, 10), "switches": _COUNT,
-              "cables": _COUNT},
-    Tier: {"capacity": Rule("bytes", 1e6, 1e21), "bandwidth": _BANDWIDTH, "price": Rule("dollars/byte/hour", 0, 1e-3)},
+    Network: {"bandwidth": _BANDWIDTH, "link": _BANDWIDTH, "latency": Rule("seconds", 0, 10),
+              "switches": _COUNT, "cables": _COUNT},
+    Tier: {"capacity": Rule("bytes", 1e6, 1e21), "bandwidth": _BANDWIDTH,
+           "price": Rule("dollars/byte/hour", 0, 1e-3)},
     Machine: {"price": Rule("dollars/hour", 0, 1e5), "power": _POWER, "weight": Rule("kilograms", 1e-3, 1e8)},
 }
 _FACT_FIELDS = tuple(Fact.model_fields)
@@ -47,8 +48,9 @@ R = TypeVar("R", bound=Record)
 def table(path: Path) -> dict[str, Any]:
     """The table in a TOML (or .json) file; BadInput for whatever keeps it from being one."""
     text = _text(path)
+    is_json = path.suffix.lower() == ".json"
     try:
-        found = json.loads(text, parse_constant=_no_constant) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        found = json.loads(text, parse_constant=_no_constant) if is_json else tomllib.loads(text)
     except BadInput:
         raise
     except RecursionError:
@@ -134,7 +136,8 @@ def _printable(text: str, where: str) -> str:
 
 def _fact(rule: Rule, data: Any, where: str) -> Fact:
     if not isinstance(data, dict):
-        raise BadInput(where, "must be a table with value, source and date", data, 'value = "80 GB", source = "…", date = "…"')
+        raise BadInput(where, "must be a table with value, source and date", data,
+                       'value = "80 GB", source = "…", date = "2026-11-21"')
     check_table(data, _FACT_FIELDS, where)
     if data.get("unit", rule.dimension) != rule.dimension:
         raise BadInput(f"{where}.unit", f"must be {rule.dimension}", data["unit"], "it may be left out")
