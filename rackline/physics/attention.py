@@ -33,14 +33,15 @@ def cached_read_window(past: Number, window: Number) -> Number:
 
 
 def cached_read_top_k(past: Number, new: Number, top_k: Number) -> Number:
-    """Cached tokens that a pass reads at most when each query picks top_k of them [1].
+    """Distinct cached tokens that a pass reads when each query picks top_k of them, expected [1].
 
-    Eq: n = Min(past, new*top_k)
-    Ignores: picks that queries share, and the indexer, which reads its small key of every token
+    Eq: n = Piecewise((past, past <= top_k), (past*(1 - (1 - top_k/past)**new), True))
+    Ignores: that neighbouring queries pick alike (one reads top_k, many no less), and the indexer's small keys
     Source: DeepSeek-V3.2, top_k = 2,048
     >>> cached_read_top_k(past=131072, new=1, top_k=2048)
     """
-    return np.minimum(past, new * top_k)
+    share = np.minimum(1.0, top_k / np.maximum(past, 1))
+    return past * (1 - (1 - share) ** new)
 
 
 def cached_read_root(past: Number) -> Number:
@@ -70,7 +71,8 @@ def pairs_window(new: Number, past: Number, window: Number) -> Number:
 
     The first Min(new, Max(0, window − past)) queries see everything, the rest a full window.
 
-    Eq: n = Piecewise((new*past + new*(new + 1)/2, past + new <= window), (new*window, past >= window), ((window - past)*past + (window - past)*(window - past + 1)/2 + (new - window + past)*window, True))
+    Eq: n = Piecewise((new*past + new*(new + 1)/2, past + new <= window), (new*window, past >= window),
+        ((window - past)*(past + window + 1)/2 + (new - window + past)*window, True))
     Ignores: masked pairs inside a kernel's blocks
     Source: the sum of Min(past + i, window) for i from 1 to new
     >>> pairs_window(new=16384, past=0, window=4096)

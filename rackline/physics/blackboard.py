@@ -1,7 +1,7 @@
 """One decode step on the blackboard: time, cost and balance against batch and context.
 
-B sequences in the batch, L cached tokens that each one reads, N_total and N_active parameters, w bytes per weight, weights
-bytes of all weights, kv bytes of KV cache per token, F FLOP/s, W byte/s of memory; F and W of all chips together.
+B sequences in the batch, L cached tokens that each one reads, N_total and N_active parameters, w bytes per weight,
+weights bytes of all weights, kv bytes of KV cache per token, F FLOP/s, W byte/s of memory; F and W of all chips together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def compute_time(B: Number, N_active: Number, F: Number) -> Number:
     """Time to multiply a batch by every active parameter [s].
 
     Eq: t = 2*B*N_active/F
-    Ignores: attention's own FLOPs, equal to these at 98k cached tokens in Llama-3.1-405B and 4.4k in DeepSeek-V3 absorbed
+    Ignores: attention's own FLOPs, equal to these at 98k cached tokens in Llama-3.1-405B (attention.equal_context)
     Source: lecture; the 2 counts the multiply and the add, as data sheets do
     >>> compute_time(B=5667, N_active=37e9, F=72 * 5e15)
     """
@@ -77,7 +77,8 @@ def step_time(B: Number, L: Number, N_active: Number, weights: Number, kv: Numbe
     return np.maximum(2 * N_active / F * B, weights / W + L * kv / W * B)
 
 
-def step_time_serial(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def step_time_serial(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                     W: Number) -> Number:
     """Time of one decode step when compute waits for memory [s].
 
     Eq: t = 2*B*N_active/F + (weights + B*L*kv)/W
@@ -88,7 +89,8 @@ def step_time_serial(B: Number, L: Number, N_active: Number, weights: Number, kv
     return 2 * B * N_active / F + (weights + B * L * kv) / W
 
 
-def step_time_kv_apart(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def step_time_kv_apart(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                       W: Number) -> Number:
     """Time of one decode step when attention follows the matrices and only these overlap with their weights [s].
 
     Eq: t = B*L*kv/W + Max(2*B*N_active/F, weights/W)
@@ -248,7 +250,8 @@ def mfu_large_batch(L: Number, L_balance: Number) -> Number:
     return np.minimum(1.0, L_balance / L)
 
 
-def memory_utilisation(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def memory_utilisation(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                       W: Number) -> Number:
     """Share of the memory bandwidth that a step uses, never above 1 [1].
 
     Eq: u = (weights + B*L*kv)/W/Max(2*B*N_active/F, (weights + B*L*kv)/W)

@@ -33,7 +33,7 @@ def reduce_scatter_bytes(n: Number, g: Number) -> Number:
 
 
 def all_reduce_bytes(n: Number, g: Number) -> Number:
-    """Bytes that each chip sends to add up g buffers of n bytes and have the sum on all, without help of a switch [byte].
+    """Bytes that each chip sends to add up g buffers of n bytes and have the sum on all, no switch helping [byte].
 
     Eq: b = 2*n*(g - 1)/g
     Ignores: nothing: no algorithm of equal chips sends less
@@ -134,7 +134,7 @@ def all_reduce_link_bytes(n: Number, g: Number, axes: Number, wraps: Number) -> 
 
 
 def all_to_all_link_bytes(n: Number, longest: Number, wraps: Number) -> Number:
-    """Bytes on the busiest one-way link when each chip of a torus deals n bytes out; longest is the longest axis [byte].
+    """Bytes on the busiest one-way link when each chip of a torus deals n bytes out, by its longest axis [byte].
 
     Half of an axis sends half of its bytes across the middle, which one link of a line crosses and two of a ring.
 
@@ -180,7 +180,7 @@ def outside_fraction(racks: Number) -> Number:
 
 
 def rack_slowdown(racks: Number, ratio: Number) -> Number:
-    """Time of an all-to-all over several racks over its time in one, by bandwidth; ratio is scale-up over scale-out [1].
+    """Time of an all-to-all over several racks over its time in one; ratio is scale-up over scale-out bandwidth [1].
 
     Eq: s = Max(1/racks, ratio*(1 - 1/racks))
     Ignores: latency, and that both networks may share the chip's ports
@@ -213,7 +213,7 @@ def two_level_all_reduce_time(n: Number, domain: Number, racks: Number, inside: 
 
 
 def limited_exchange_time(copies: Number, nodes_hit: Number, n: Number, inside: Number, outside: Number) -> Number:
-    """Time of a dispatch that sends one copy to each node hit and spreads it inside; n bytes for one copy of all tokens [s].
+    """Time of a dispatch that sends one copy to each node hit and spreads it inside; n bytes are one copy [s].
 
     Eq: t = Max(n*nodes_hit/outside, n*copies/inside)
     Ignores: latency, and that a token's own node and chip need no sending: 1/nodes and 1/chips less

@@ -91,7 +91,7 @@ def nodes_hit_limited(nodes: Number, limit: Number, experts: Number, k: Number) 
 
 def _missed(drawn_from: Number, avoided: Number, k: Number) -> Number:
     # C(n − m, k)/C(n, k) as a product; clipped so that k > n − m gives 0 and a smaller k in an array stops early
-    left = 1.0
+    left: Number = 1.0
     for i in range(int(np.max(k))):
         left = left * np.where(i < k, np.maximum(drawn_from - avoided - i, 0) / np.maximum(drawn_from - i, 1), 1.0)
     return left[()] if isinstance(left, np.ndarray) else left

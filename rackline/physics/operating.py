@@ -1,4 +1,4 @@
-"""Trains and the joint operating point: batch, interval, KV in memory and compute solved together (symbols: blackboard)."""
+"""Trains, and the operating point at which batch, interval, KV in memory and compute agree (symbols: blackboard)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def drain_time(C: Number, W: Number) -> Number:
 
 
 def train_rate(B: Number, interval: Number) -> Number:
-    """Tokens a second when a batch of B departs every interval; with the balance batch, the minimum efficient scale [token/s].
+    """Tokens a second when a batch departs every interval; of the balance batch: the minimum efficient scale [token/s].
 
     Eq: r = B/interval
     Ignores: that the balance batch and a memory full of KV are not one operating point (operating_batch)
@@ -74,7 +74,8 @@ def batch_within(t: Number, L: Number, N_active: Number, weights: Number, kv: Nu
     return np.minimum(F * t / (2 * N_active), np.maximum(0.0, (W * t - weights) / (L * kv)))
 
 
-def token_time_within(t: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def token_time_within(t: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                      W: Number) -> Number:
     """Machine time per token when a step may take at most t: the price of speed, infinite below the floor [s/token].
 
     The ratio of two of them is the price multiple of a fast mode.
@@ -88,12 +89,14 @@ def token_time_within(t: Number, L: Number, N_active: Number, weights: Number, k
         return t / batch_within(t, L, N_active, weights, kv, F, W)
 
 
-def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                    W: Number) -> Number:
     """Smallest batch of the highest throughput that a memory of C bytes allows; its step time is the interval [token].
 
     Beyond the balance batch a larger one only waits longer; below it every sequence that fits helps.
 
-    Eq: B = Min(Max(0, (C - weights)/(L*kv)), Piecewise((weights*F/(2*N_active*W - F*L*kv), 2*N_active*W > F*L*kv), (oo, True)))
+    Eq: B = Min(Max(0, (C - weights)/(L*kv)),
+        Piecewise((weights*F/(2*N_active*W - F*L*kv), 2*N_active*W > F*L*kv), (oo, True)))
     Ignores: whole sequences, memory kept for activations (a tenth by vLLM's default)
     Source: the lecture's capacity and roofline lines, one operating point
     >>> operating_batch(C=72 * 186e9, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
@@ -103,7 +106,8 @@ def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv:
     return np.minimum(fits, balance_batch_with_kv(L, N_active, weights, kv, F, W))
 
 
-def full_memory_step_time(C: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def full_memory_step_time(C: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                          W: Number) -> Number:
     """Time of a step when KV fills what the weights leave: the drain time, or longer if compute needs longer [s].
 
     Eq: t = Max(C/W, 2*N_active*(C - weights)/(L*kv*F))

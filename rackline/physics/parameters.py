@@ -1,4 +1,4 @@
-"""Parameters and KV bytes of a plain transformer in closed form, for estimates; facts.model counts real ones exactly."""
+"""Parameters and KV bytes of a plain transformer in closed form; facts.model counts real ones exactly."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def kv_bytes(layers: Number, kv_heads: Number, head_dim: Number, number_bytes: N
 
 
 def latent_kv_bytes(layers: Number, rank: Number, rope: Number, number_bytes: Number) -> Number:
-    """KV cache that a token takes with latent attention: one compressed vector and one rotary key a layer [byte/cached].
+    """KV cache of a token with latent attention: one compressed vector and one rotary key a layer [byte/cached].
 
     Eq: kv = layers*(rank + rope)*number_bytes
     Ignores: nothing

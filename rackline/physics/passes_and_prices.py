@@ -8,7 +8,9 @@ from rackline.physics import Number
 
 
 def pass_token_time(T: Number, read: Number, N_active: Number, F: Number, W: Number) -> Number:
-    """Time per token of a pass of T tokens that reads `read` bytes: decode has T = batch, prefill T = batch × length [s/token].
+    """Time per token of a pass of T tokens that reads `read` bytes [s/token].
+
+    Decode has T = batch, prefill T = batch × length.
 
     Eq: c = Max(2*N_active/F, read/(W*T))
     Ignores: attention's FLOPs, which grow with the length of a prompt
@@ -18,7 +20,8 @@ def pass_token_time(T: Number, read: Number, N_active: Number, F: Number, W: Num
     return np.maximum(2 * N_active / F, read / (W * T))
 
 
-def crossing_length(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def crossing_length(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                    W: Number) -> Number:
     """Tokens per sequence from which a pass is bound by compute; of decode, memory time over compute time [1].
 
     Eq: p = (weights + B*L*kv)*F/(2*N_active*W*B)
@@ -29,7 +32,8 @@ def crossing_length(B: Number, L: Number, N_active: Number, weights: Number, kv:
     return (weights + B * L * kv) * F / (2 * N_active * W * B)
 
 
-def decode_over_prefill(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def decode_over_prefill(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                        W: Number) -> Number:
     """Cost of an output token over that of an input token of a long prompt, on one kind of machine [1].
 
     Eq: r = Max(1, (weights + B*L*kv)*F/(2*N_active*W*B))
@@ -51,7 +55,8 @@ def decode_mfu_from_prices(input_price: Number, output_price: Number) -> Number:
     return np.minimum(1.0, input_price / output_price)
 
 
-def batch_at_price_ratio(r: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
+def batch_at_price_ratio(r: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                         W: Number) -> Number:
     """Batch at which decode's memory time is r times its compute time, infinite where KV alone exceeds it [token].
 
     Eq: B = Piecewise((weights*F/(2*r*N_active*W - F*L*kv), 2*r*N_active*W > F*L*kv), (oo, True))
@@ -64,10 +69,10 @@ def batch_at_price_ratio(r: Number, L: Number, N_active: Number, weights: Number
 
 
 def kv_from_price_step(w: Number, N_active: Number, R: Number, L0: Number) -> Number:
-    """KV bytes per token, if a provider's price step at L0 tokens is its balance context; R is machine_balance [byte/cached].
+    """KV bytes per token, if a price step at L0 tokens is the balance context; R is machine_balance [byte/cached].
 
     Eq: kv = w*N_active/(R*L0)
-    Ignores: the weights' reads and attention's FLOPs; the active parameters are assumed, and the result scales with them
+    Ignores: the weights' reads, attention's FLOPs; the result scales with the assumed active parameters
     Source: lecture: 1e11/(300 × 2e5) = 1,667 at one byte per weight
     >>> kv_from_price_step(w=1, N_active=1e11, R=300, L0=2e5)
     """

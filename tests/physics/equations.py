@@ -27,7 +27,7 @@ SPANS = {
 # Whole numbers; powers of two where one must divide another.
 WHOLE = {
     "experts": lambda rng, n: 64 * 2 ** rng.integers(0, 4, n), "k": lambda rng, n: rng.integers(1, 9, n),
-    "nodes": lambda rng, n: 2 ** rng.integers(2, 5, n), "limit": lambda rng, n: rng.integers(1, 5, n),
+    "nodes": lambda rng, n: 2 ** rng.integers(1, 4, n), "limit": lambda rng, n: rng.integers(1, 5, n),
     "chips": lambda rng, n: 2 ** rng.integers(0, 7, n), "tokens": lambda rng, n: rng.integers(1, 1000, n),
     "g": lambda rng, n: rng.integers(1, 100, n), "wraps": lambda rng, n: rng.integers(0, 2, n),
     "past": lambda rng, n: rng.integers(0, 5000, n), "new": lambda rng, n: rng.integers(1, 5000, n),
@@ -41,6 +41,8 @@ def functions():
     """Every public function of rackline.physics by "module.name"."""
     found = {}
     for info in pkgutil.iter_modules(rackline.physics.__path__):
+        if info.name.startswith("_"):
+            continue
         module = importlib.import_module(f"rackline.physics.{info.name}")
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
@@ -49,9 +51,9 @@ def functions():
 
 
 def field(function, label):
-    """The text after `label:` in a docstring, or None."""
-    match = re.search(rf"^\s*{label}: (.+)$", inspect.getdoc(function) or "", re.M)
-    return match[1] if match else None
+    """The text after `label:` in a docstring and on the deeper lines below it, or None."""
+    match = re.search(rf"^{label}: (.+(?:\n {{4}}.+)*)", inspect.getdoc(function) or "", re.M)
+    return " ".join(match[1].split()) if match else None
 
 
 def unit(function):

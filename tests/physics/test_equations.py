@@ -9,6 +9,7 @@ import sympy
 from tests.physics import equations
 
 FUNCTIONS = equations.functions()
+COUNT = 400
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
@@ -32,10 +33,10 @@ def test_the_equation_s_symbols_are_the_parameters(name):
 
 
 @each_function
-def test_the_code_computes_the_equation(name, seed=7, count=400):
+def test_the_code_computes_the_equation(name):
     function = FUNCTIONS[name]
     expression, symbols = equations.equation(function)
-    given = equations.draw(function, np.random.default_rng(seed), count)
+    given = equations.draw(function, np.random.default_rng(7), COUNT)
     np.testing.assert_allclose(function(**given), equations.evaluate(expression, symbols, given), rtol=1e-12)
 
 
@@ -74,10 +75,10 @@ def test_a_wrong_equation_is_caught():
 
 @pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items()
                                   if equations.equation(f)[0].has(sympy.Max, sympy.Min, sympy.Piecewise)])
-def test_the_random_arguments_reach_every_branch(name, count=400):
+def test_the_random_arguments_reach_every_branch(name):
     function = FUNCTIONS[name]
     expression, symbols = equations.equation(function)
-    given = equations.draw(function, np.random.default_rng(7), count)
+    given = equations.draw(function, np.random.default_rng(7), COUNT)
     for part in expression.atoms(sympy.Max, sympy.Min):
         values = [equations.evaluate(a, symbols, given) for a in part.args if not a.has(sympy.Piecewise)]
         if len(values) == 2:

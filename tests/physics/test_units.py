@@ -18,18 +18,22 @@ for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "
 
 PARAMETERS = {
     "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside",
-    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back", "param": "N_active N_total d",
-    "byte/param": "w", "byte/cached": "kv number_bytes", "s": "t interval latency card switch hop", "dollar/hour": "price",
-    "dollar/token": "input_price output_price", "token/s": "rate fleet", "FLOP/cached": "pair_flops key_width value_width",
-    "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio domain links"
-         " stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window top_k r premium E P"
-         " E_before wires keys group",
+    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back",
+    "param": "N_active N_total d",
+    "byte/param": "w", "byte/cached": "kv number_bytes",
+    "s": "t interval latency card switch hop", "dollar/hour": "price",
+    "dollar/token": "input_price output_price", "token/s": "rate fleet",
+    "FLOP/cached": "pair_flops key_width value_width",
+    "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
+         " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
+         " top_k r premium E P E_before wires keys group",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
     "capacity.domain_weight_time": {"chip_bandwidth": "byte/s"},
     "capacity.domain_speedup": {"chip_bandwidth": "byte/s", "chip_bandwidth_before": "byte/s"},
-    "attention.prompt_intensity": {"number_bytes": "byte", "keys": "FLOP"},
+    "attention.prompt_intensity": {"number_bytes": "byte/FLOP"},
+    "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
 
 
@@ -37,8 +41,12 @@ def dimension(text):
     return UNITS.parse_units("dimensionless" if text == "1" else text).dimensionality
 
 
+def every_symbol():
+    return {symbol: unit for unit, symbols in PARAMETERS.items() for symbol in symbols.split()}
+
+
 def parameter_dimensions(name):
-    known = {symbol: unit for unit, symbols in PARAMETERS.items() for symbol in symbols.split()} | SPECIAL.get(name, {})
+    known = every_symbol() | SPECIAL.get(name, {})
     return {sympy.Symbol(symbol): dimension(known[symbol]) for symbol in equations.names(FUNCTIONS[name])}
 
 
@@ -80,7 +88,7 @@ def test_the_equation_has_the_dimension_that_the_docstring_states(name):
 
 @pytest.mark.parametrize("text", ["B + W", "Max(B, L)", "F*w/(2*W) + N_active", "N_total/W + B*L*kv/W"])
 def test_a_sum_of_unlike_things_is_caught(text):
-    known = {symbol: unit for unit, symbols in PARAMETERS.items() for symbol in symbols.split()}
+    known = every_symbol()
     symbols = {name: sympy.Symbol(name) for name in known}
     expression = sympy.parsing.sympy_parser.parse_expr(text, local_dict=symbols, evaluate=False)
     with pytest.raises(AssertionError):
