@@ -91,13 +91,8 @@ class Machine(Record):
 
     @model_validator(mode="after")
     def _sizes(self) -> Machine:
-<<<<<<< HEAD
-        if self.chips < 1 or not self.domain >= 1:
-            raise ValueError("chips and domain must be at least 1")
-=======
         if not (1 <= self.chips <= MOST_CHIPS and 1 <= self.domain <= MOST_CHIPS):
             raise ValueError(f"chips and domain must be between 1 and {MOST_CHIPS:,}")
->>>>>>> machines
         if self.domain > 1 and self.scale_up is None:
             raise ValueError("a domain of several chips needs scale_up")
         if self.chips > self.domain and self.scale_out is None:
