@@ -10,7 +10,8 @@ import numpy as np
 
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.model import Attention, FeedForward, Matrix, Model
-from rackline.physics._draft import causal_pairs, experts_touched, tokens_read
+from rackline.physics import attention as pairs_and_reads
+from rackline.physics.experts import chips_hit, touched
 from rackline.systems.layout import Layout
 from rackline.systems.memory import head_share
 from rackline.systems.passes import Part, Pass
@@ -110,25 +111,39 @@ def _sum(works: Iterator[Work]) -> Work:
 def _scores(stage: _Stage, a: Attention, part: Part, count: Number) -> Work:
     """Queries against keys, weights against values; the cache read once, the new tokens written."""
     layout, kv_format = stage.layout, stage.model.kv_format
-    pairs = causal_pairs(part.new, part.past, a.top_k or a.window)
+    pairs = _pairs(a, part)
     multiplies = pairs * (a.score_width * a.heads)
     if a.expanded_width:
         expanded = pairs * (a.expanded_width * a.heads) + part.past * float(a.expansion)
         multiplies = np.minimum(multiplies, expanded)
     heads = _ceil_share(a.heads, layout.tensor) / layout.context
     kept = _ceil_share(a.kv_heads, layout.tensor) / layout.context
-    read = tokens_read(part.new, part.past, a.window, a.top_k)
+    read = _read(a, part)
     written = 0.0 if a.borrows else part.new
     moved = (read + written) * (a.kv_heads * a.cache_width * bytes_per_number(kv_format)) * kept
     scale = part.sequences * count
     return Work({kv_format: 2.0 * multiplies * heads * scale}, moved * scale)
 
 
+def _pairs(a: Attention, part: Part) -> Number:
+    seen = a.top_k or a.window
+    return (pairs_and_reads.pairs_window(part.new, part.past, seen) if seen
+            else pairs_and_reads.pairs_full(part.new, part.past))
+
+
+def _read(a: Attention, part: Part) -> Number:
+    if a.top_k:
+        return pairs_and_reads.cached_read_top_k(part.past, part.new, a.top_k)
+    if a.window:
+        return pairs_and_reads.cached_read_window(part.past, a.window)
+    return pairs_and_reads.cached_read_full(part.past)
+
+
 def _indexing(stage: _Stage, a: Attention, part: Part, count: Number) -> Work:
     """Every cached key scored by every index head; one key a token, on every tensor rank."""
     index = a.indexer
     assert index is not None
-    pairs = causal_pairs(part.new, part.past, None)
+    pairs = pairs_and_reads.pairs_full(part.new, part.past)
     scale = part.sequences * count / stage.layout.context
     stored = "fp8" if index.key_bytes <= 1 else "bf16"
     moved = (part.past + part.new) * (index.width * index.key_bytes)
@@ -165,11 +180,11 @@ def _experts(stage: _Stage, f: FeedForward, count: Number) -> Iterator[Term]:
     routed = stage.tokens * layout.data  # every rank as full as the busiest: their experts see that many tokens
     dealt = _ceil_share(f.experts, layout.expert)  # of the experts, on the busiest group
     cut = layout.expert / layout.stage  # each expert's share on a chip of its group
-    touched = experts_touched(f.experts, f.top_k, np.maximum(1.0, stage.pass_.tokens))
+    asked = touched(f.experts, f.top_k, np.maximum(1.0, stage.pass_.tokens))
     stored = stage.model.formats["experts"]
     # one expert is whole: however few the tokens, some group reads one and works for one token
     visits = np.maximum(dealt * f.top_k * routed, 1.0) * cut * count
-    reads = np.maximum(dealt * touched, 1.0) * cut * count
+    reads = np.maximum(dealt * asked, 1.0) * cut * count
     for matrix in f.expert_matrices:
         flops = 2.0 * matrix.size * visits
         read = matrix.parameters * bytes_per_number(stored) * reads
@@ -186,7 +201,7 @@ def _exchange(stage: _Stage, f: FeedForward, count: Number) -> Iterator[Term]:
     quantised = min(ACTIVATION_BYTES, max(1.0, bytes_per_number(stage.model.formats["experts"])))
     pieces = stage.tokens / stage.cut  # tokens that a chip hands out
     times = count * (np.asarray(layout.data) > 1)
-    copies = experts_touched(layout.expert, 1, f.top_k) * (layout.stage / layout.expert)
+    copies = chips_hit(layout.expert, f.experts, f.top_k) * (layout.stage / layout.expert)
     limit = f.top_groups if f.groups > 1 else f.top_k
     for name, size in (("dispatch", quantised), ("combine", ACTIVATION_BYTES)):
         message = Message("all-to-all", layout.stage, pieces * (width * size), times, copies=copies, domains=limit)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rackline.facts.machine import Machine, Network
+from rackline.physics import collectives as wire
 from rackline.systems.work import Message
 
 Number = Any
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """A group of chips on a machine's two networks: members within a domain, domains, rates, a torus's shape."""
+
+    inside: Number
+    domains: Number
+    up: float  # byte/s one way of a chip
+    out: float
+    up_latency: Number  # seconds of one message across the domain
+    out_latency: float
+    network: Network | None
+    axes: int
+    longest: Number
+    wraps: Number
 
 
 def message_time(machine: Machine, message: Message) -> Number:
@@ -17,7 +36,7 @@ def message_time(machine: Machine, message: Message) -> Number:
 
     Ignores: contention of different collectives, switch congestion, and packet headers (a few per cent).
     """
-    return message.count * _KINDS[message.kind](machine, message)
+    return message.count * _KINDS[message.kind](_reach(machine, message.group), message, machine)
 
 
 def _tier(network: Network | None) -> tuple[float, float]:
@@ -25,71 +44,51 @@ def _tier(network: Network | None) -> tuple[float, float]:
     return (network.bandwidth.value, network.latency.value) if network else (np.inf, 0.0)
 
 
-def _inside(machine: Machine, group: Number) -> tuple[Number, Number]:
-    """Members of a group within one domain, and the domains that the group spans."""
-    return np.minimum(group, machine.domain), np.ceil(group / machine.domain)
+def _reach(machine: Machine, group: Number) -> _Reach:
+    network = machine.scale_up
+    up, hop = _tier(network)
+    out, out_latency = _tier(machine.scale_out)
+    inside, domains = np.minimum(group, machine.domain), np.ceil(group / machine.domain)
+    if network is None or not network.axes:
+        return _Reach(inside, domains, up, out, hop, out_latency, network, 0, 1.0, 1.0)
+    axes = max(1, sum(n > 1 for n in network.axes))
+    longest = np.ceil(inside ** (1.0 / axes) - 1e-9)  # the group lies as a cube in the torus
+    wraps = np.where(longest % network.wraps == 0, 1.0, 0.0)
+    steps = np.maximum(1.0, axes * wire.farthest_hops(longest, wraps))
+    return _Reach(inside, domains, up, out, hop * steps, out_latency, network, axes, longest, wraps)
 
 
-def _all_reduce(machine: Machine, m: Message) -> Number:
+def _all_reduce(r: _Reach, m: Message, machine: Machine) -> Number:
     """Reduce-scatter and all-gather in the domain, an all-reduce of the shards between domains."""
-    up, up_latency = _tier(machine.scale_up)
-    out, out_latency = _tier(machine.scale_out)
-    inside, domains = _inside(machine, m.group)
-    shared = 2.0 * (1.0 - 1.0 / inside)
-    if machine.scale_up is not None and machine.scale_up.reduces:
-        shared = np.minimum(shared, 1.0)  # the switch adds: each chip sends and receives the payload once
-    between = 2.0 * (1.0 - 1.0 / domains) / inside
-    latency = 2.0 * up_latency * _hops(machine, inside) * (inside > 1) + 2.0 * out_latency * (domains > 1)
-    return m.payload * (shared / up + between / out) + latency
+    own = wire.all_reduce_bytes(m.payload, r.inside) / r.up
+    if r.axes:
+        own = wire.all_reduce_link_bytes(m.payload, r.inside, r.axes, r.wraps) * (2.0 * r.axes) / r.up
+    elif r.network is not None and r.network.reduces:
+        own = np.minimum(own, wire.all_reduce_in_switch_bytes(m.payload, r.inside) / r.up)
+    between = wire.all_reduce_bytes(m.payload / r.inside, r.domains) / r.out
+    latency = 2.0 * r.up_latency * (r.inside > 1) + 2.0 * r.out_latency * (r.domains > 1)
+    return own + between + latency
 
 
-def _all_gather(machine: Machine, m: Message) -> Number:
-    up, up_latency = _tier(machine.scale_up)
-    out, out_latency = _tier(machine.scale_out)
-    inside, domains = _inside(machine, m.group)
-    wire = m.payload * ((1.0 - 1.0 / inside) / up + (1.0 - 1.0 / domains) / inside / out)
-    return wire + up_latency * _hops(machine, inside) * (inside > 1) + out_latency * (domains > 1)
-
-
-def _all_to_all(machine: Machine, m: Message) -> Number:
+def _all_to_all(r: _Reach, m: Message, machine: Machine) -> Number:
     """Both tiers carry at once; a piece leaves the domain once for each other domain that wants it."""
-    up, up_latency = _tier(machine.scale_up)
-    out, out_latency = _tier(machine.scale_out)
-    inside, domains = _inside(machine, m.group)
-    reached = domains * (1.0 - (1.0 - 1.0 / domains) ** m.copies)
-    leaving = np.minimum(reached, m.domains) * (1.0 - 1.0 / domains)
-    within = m.copies * (1.0 - 1.0 / inside) * _detour(machine, inside)
-    latency = np.maximum(up_latency * _hops(machine, inside) * (inside > 1), out_latency * (domains > 1))
-    return np.maximum(m.payload * within / up, m.payload * leaving / out) + latency
+    reached = r.domains * (1.0 - (1.0 - 1.0 / r.domains) ** m.copies)
+    leaving = np.minimum(reached, m.domains) * wire.outside_fraction(r.domains)
+    within = m.payload * m.copies * (1.0 - 1.0 / r.inside) / r.up
+    if r.axes:
+        link = wire.all_to_all_link_bytes(m.payload * m.copies, r.longest, r.wraps)
+        within = np.maximum(within, link * (2.0 * r.axes) / r.up)
+    latency = np.maximum(r.up_latency * (r.inside > 1), r.out_latency * (r.domains > 1))
+    return np.maximum(within, m.payload * leaving / r.out) + latency
 
 
-def _send(machine: Machine, m: Message) -> Number:
-    """To the next stage: across scale-out once the stages of a replica no longer share a domain."""
-    up, up_latency = _tier(machine.scale_up)
-    out, out_latency = _tier(machine.scale_out)
+def _send(r: _Reach, m: Message, machine: Machine) -> Number:
+    """To the next stage: across scale-out once two stages do not fit into one domain."""
     crosses = m.span * m.group > machine.domain
-    bandwidth, latency = np.where(crosses, out, up), np.where(crosses, out_latency, up_latency)
-    return (m.payload / bandwidth + latency) * (m.count > 0)
+    up_latency = machine.scale_up.latency.value if machine.scale_up else 0.0
+    seconds = np.where(crosses, m.payload / r.out + r.out_latency, m.payload / r.up + up_latency)
+    return seconds * (m.count > 0)
 
 
-def _axes(machine: Machine) -> int:
-    return max(1, len([a for a in machine.scale_up.axes if a > 1])) if machine.scale_up else 1
-
-
-def _hops(machine: Machine, group: Number) -> Number:
-    """Steps that a message takes in a domain: one through a switch, half of every ring on a torus."""
-    if machine.scale_up is None or machine.scale_up.kind == "switch":
-        return 1.0
-    axes = _axes(machine)
-    return np.maximum(1.0, axes * group ** (1.0 / axes) / 2.0)
-
-
-def _detour(machine: Machine, group: Number) -> Number:
-    """Links that a byte of an all-to-all crosses: one through a switch, a quarter of every ring on a torus."""
-    if machine.scale_up is None or machine.scale_up.kind == "switch":
-        return 1.0
-    axes = _axes(machine)
-    return np.maximum(1.0, axes * group ** (1.0 / axes) / 4.0)
-
-
-_KINDS = {"all-reduce": _all_reduce, "all-gather": _all_gather, "all-to-all": _all_to_all, "send": _send}
+_KINDS: dict[str, Callable[[_Reach, Message, Machine], Number]] = {
+    "all-reduce": _all_reduce, "all-to-all": _all_to_all, "send": _send}

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Number = Any  # a number or an array; everything broadcasts
-Collective = Literal["all-reduce", "all-gather", "all-to-all", "send"]
+Collective = Literal["all-reduce", "all-to-all", "send"]
 
 
 @dataclass(frozen=True)
 class Message:
     """One collective: its kind, the chips that take part, payload bytes per chip, and how often it happens in the pass.
 
-    all-reduce and all-gather: bytes of the whole result. all-to-all: bytes that a chip hands out, those that
+    all-reduce: bytes of the whole result. all-to-all: bytes that a chip hands out, those that
     stay on it included; `copies` of each piece go to different chips of a domain and `domains` of them to
     different domains. send: bytes of one chip to the next stage; `span` chips lie between.
     """
