@@ -1,7 +1,6 @@
-"""python -m rackline."""
-
-import sys
+"""`python -m rackline`."""
 
 from rackline.interface.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rackline import units
-from rackline.decisions.engines import launch_texts
+from rackline.decisions.launches import launch_texts
 from rackline.decisions.levers import average_pass, evaluate, levers
 from rackline.decisions.money import dollars_per_million
 from rackline.decisions.planned import Planned, limits, rank
@@ -105,8 +105,8 @@ def trace_note(planned: Planned) -> str:
     if asked is None:
         return text + ", lengths only."
     machines = asked / planned.best.rate
-    return (f"{text} at {asked:.3g} a second on average; this plan carries {planned.best.rate:.3g} a second, so the trace "
-            f"fills {units.show(machines, 'ratio')} of it (bursts not counted).")
+    return (f"{text} at {asked:.3g} a second on average; this plan carries {planned.best.rate:.3g} a second, so the "
+            f"trace fills {units.show(machines, 'ratio')} of it (bursts not counted).")
 
 
 def trace_rate(planned: Planned) -> float | None:

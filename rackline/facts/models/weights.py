@@ -44,7 +44,7 @@ def formats(data: Mapping[str, Any], name: str, slots: list[Slot], notes: list[s
     """Format by role and format of the KV cache, from dtype and quantization_config."""
     base = dtype(data, notes)
     plain = "bf16" if base == "fp8" else base
-    by_role = {role: plain for role in ("attention", "dense", "experts", "shared", "embedding", "head", "small")}
+    by_role = dict.fromkeys(("attention", "dense", "experts", "shared", "embedding", "head", "small"), plain)
     settings = data.get("quantization_config") or data.get("quantization") or data.get("compression_config")
     if settings is None:
         if base == "fp8":  # DeepSeek's native files say only this: every linear layer but router and head
