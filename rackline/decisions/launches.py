@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rackline.decisions.engines import Launch, launch, launch_apart
+from rackline.decisions.engines import Launch, Role, launch, launch_apart
 from rackline.decisions.search import Option
 from rackline.systems.layout import Layout
 from rackline.systems.serving import Server, Workload
@@ -24,10 +24,17 @@ def launch_texts(engine: str, server: Server, work: Workload, option: Option) ->
         yield f"{name} {command.version}", "\n\n".join(text for _, text in command.commands) + notes
 
 
-def _request(server: Server, work: Workload, option: Option, layout: Layout, role: str) -> Launch:
+def _pass_tokens(work: Workload, option: Option, layout: Layout, role: Role) -> float:
+    """New tokens of the largest pass of a replica: a token a sequence, and the prompts' on every data rank."""
+    decoding = option.batch / layout.pipeline if role != "prefill" else 0.0
+    prompts = {"together": option.chunk, "prefill": option.prompts * work.input}.get(role, 0.0)
+    return decoding + prompts * layout.data
+
+
+def _request(server: Server, work: Workload, option: Option, layout: Layout, role: Role) -> Launch:
     machine = server.machine
     node = machine.domain if layout.replica > machine.domain else None
-    tokens = option.chunk if role == "together" else option.prompts * work.input if role == "prefill" else option.batch
+    tokens = _pass_tokens(work, option, layout, role)
     return Launch(model=server.model.name, layout=layout,
                   max_sequences=max(1, int(option.batch if role != "prefill" else option.prompts * layout.data)),
                   max_tokens=max(1, int(tokens)), max_length=int(work.longest) + 1, kv_format=server.model.kv_format,

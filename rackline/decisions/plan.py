@@ -10,8 +10,8 @@ from rackline.decisions import plan_view
 from rackline.decisions.answer import Answer
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
-from rackline.decisions.planned import Planned, decode_only, rank, workload
-from rackline.decisions.search import Search, Targets, search
+from rackline.decisions.planned import Planned, decode_only, workload
+from rackline.decisions.search import ORDER, Search, Targets, search
 from rackline.errors import BadInput
 from rackline.facts.traces import read_trace
 from rackline.systems.layout import Layout
@@ -35,7 +35,7 @@ def answer(q: Any) -> Answer:
     modes = ("decode",) if decode_only(q) else MODES[q.mode]
     found = search(question, fitting, modes)
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
-                      rank(found.options, q.goal, question.chips), trace)
+                      sorted(found.options, key=ORDER[q.goal]), trace)
     return plan_view.answer(planned) if planned.ranked else plan_view.misses_targets(planned)
 
 

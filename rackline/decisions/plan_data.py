@@ -12,7 +12,7 @@ from rackline import units
 from rackline.decisions.launches import launch_texts
 from rackline.decisions.levers import average_pass, evaluate, levers
 from rackline.decisions.money import dollars_per_million
-from rackline.decisions.planned import Planned, limits, rank
+from rackline.decisions.planned import Planned, limits
 from rackline.decisions.search import Option, Targets, search
 from rackline.systems.layout import Layout
 from rackline.systems.memory import memory
@@ -54,12 +54,6 @@ def option(planned: Planned, o: Option) -> dict[str, Any]:
         "memory": {"weights": float(held.weights), "cache": float(held.cache), "state": float(held.state),
                    "usable": float(held.usable)},
     }
-
-
-def by_goal(planned: Planned) -> dict[str, Option]:
-    """The best option under each goal, among those that meet the targets at the batch chosen for the asked goal."""
-    return {goal: rank(planned.found.options, goal, planned.question.chips)[0]
-            for goal in ("price", "throughput", "tpot", "ttft")}
 
 
 def frontier(planned: Planned) -> list[dict[str, Any]]:
@@ -148,7 +142,7 @@ def data(planned: Planned, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "layouts": {"fit": len(planned.fitting), "infeasible": len(planned.infeasible),
                     "missed": len(planned.found.missed)},
         "best": rows[0], "ranked": rows,
-        "by_goal": {goal: option(planned, o) for goal, o in by_goal(planned).items()},
+        "by_goal": {goal: option(planned, o) for goal, o in planned.found.by_goal.items()},
         "frontier": frontier(planned), "modes": modes(planned), "limits": limits(planned),
         "trace_requests_per_second": trace_rate(planned),
         "infeasible": [{"layout": x.name(), "reasons": list(why)} for x, why in planned.infeasible],

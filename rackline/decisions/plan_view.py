@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from rackline.decisions.planned import Planned, limits
 from rackline.decisions.search import Option, Search
 from rackline.systems.layout import Layout
 
+_NUMBERS = re.compile(r"[0-9][0-9.,]*( [kMGT]?B)?")
 _LABELS = {"together": "prefill and decode together", "apart": "prefill and decode apart", "decode": "decode only"}
 
 
@@ -63,7 +65,7 @@ def _ranked_table(rows: list[dict[str, Any]], planned: Planned) -> Table:
 
 def _goals_table(planned: Planned) -> Table:
     rows = []
-    for goal, o in plan_data.by_goal(planned).items():
+    for goal, o in planned.found.by_goal.items():
         rows.append((goal, _shown(o), o.mode, o.batch, o.tpot, o.ttft, o.rate * planned.question.work.output / o.chips,
                      planned.cost(o)))
     columns = (Column("goal"), Column("layout"), Column("mode"), Column("batch a replica", "count"),
@@ -74,17 +76,20 @@ def _goals_table(planned: Planned) -> Table:
 
 def _limits_table(planned: Planned) -> Table:
     most = limits(planned)
-    rows = (("sequences at once", most["largest_batch"], most["largest_batch_layout"]),
-            ("context of one sequence", most["largest_context"], most["largest_context_layout"]))
-    return Table("Most that fits in memory", (Column("what"), Column("most", "tokens"), Column("layout")), rows)
+    rows = [("sequences at once", most["largest_batch"], most["largest_batch_layout"]),
+            ("context of one sequence", most["largest_context"], most["largest_context_layout"])]
+    if most["model_max_context"]:
+        rows.append(("context that the model was made for", most["model_max_context"], "any"))
+    return Table("Most that fits in memory", (Column("what"), Column("most", "tokens"), Column("layout")), tuple(rows))
 
 
 def _reasons_table(planned: Planned) -> Table:
-    counts = Counter(reason.split(" beside ")[0] for _, reasons in planned.infeasible for reason in reasons)
-    counts.update(why for _, why in planned.found.missed)
-    rows = tuple((why, n) for why, n in counts.most_common(8))
+    reasons = [r for _, why in planned.infeasible for r in why] + [why for _, why in planned.found.missed]
+    counts = Counter(_NUMBERS.sub("…", reason) for reason in reasons)
+    example = {_NUMBERS.sub("…", reason): reason for reason in reversed(reasons)}
+    rows = tuple((example[kind], n) for kind, n in counts.most_common(8))
     return Table(f"Why not: {len(planned.infeasible)} layouts do not fit, {len(planned.found.missed)} miss the targets",
-                 (Column("reason"), Column("layouts", "count")), rows)
+                 (Column("reason, for example"), Column("layouts", "count")), rows)
 
 
 def _frontier_plot(planned: Planned) -> Plot:

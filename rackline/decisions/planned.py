@@ -64,17 +64,6 @@ def workload(q: Any, trace: Trace | None) -> Workload:
     return Workload((Kind(float(q.input), float(q.output or 500), 1.0),), "fixed lengths")
 
 
-def rank(options: list[Option], goal: str, chips: int) -> list[Option]:
-    """Options in the order of a goal: dollars (all chips paid), seconds, or tokens/s per chip in use."""
-    keys = {
-        "price": lambda o: (-o.rate, o.tpot),
-        "throughput": lambda o: (-o.rate / o.chips, o.tpot),
-        "tpot": lambda o: (o.tpot, -o.rate),
-        "ttft": lambda o: (o.ttft, -o.rate),
-    }
-    return sorted(options, key=keys[goal])
-
-
 def limits(planned: Planned) -> dict[str, Any]:
     """The largest number of sequences and the longest context that any fitting layout can hold."""
     server, work = planned.question.server, planned.question.work

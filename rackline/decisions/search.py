@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,6 +70,7 @@ class Found:
     options: list[Option] = field(default_factory=list)
     missed: list[tuple[Layout, str]] = field(default_factory=list)  # fits, but not within the targets
     points: int = 0
+    by_goal: dict[str, Option] = field(default_factory=dict)  # the best of all layouts and batches under each goal
     best: np.ndarray = field(default_factory=lambda: np.zeros(BINS))  # requests/s a machine chip, by bin of tpot
     at: dict[int, Sample] = field(default_factory=dict)  # the point that holds each bin
 
@@ -92,7 +93,7 @@ class Search:
     work: Workload
     targets: Targets
     goal: str = "price"
-    resolution: int = 256
+    resolution: int = 448
 
     @property
     def chips(self) -> int:
@@ -156,17 +157,47 @@ def _keep_best(question: Search, found: Found, tried: tuple, pools: list[Pool]) 
     """The best batch of each layout under the goal, or why none is within the targets."""
     mode, chunk, group, batch, point = tried
     allowed = _allowed(question, point)
-    score = {"tpot": -point.tpot, "ttft": -point.ttft}.get(question.goal, point.rate)
-    best = np.argmax(np.where(allowed, score, -np.inf), axis=1)
-    for row, layout in enumerate(group):
-        column = int(best[row])
-        if not allowed[row, column]:
-            found.missed.append((layout, _why_missed(question, point, row, mode, chunk)))
-            continue
+
+    def option(row: int, column: int) -> Option | None:
         values = [float(x[row, column]) for x in (batch, point.tpot, point.ttft, point.rate, point.decode_share)]
-        option = _paired(question, layout, values, pools) if mode == "apart" else _alone(mode, layout, values, chunk)
-        if option:
-            found.options.append(option)
+        return (_paired(question, group[row], values, pools) if mode == "apart" else
+                _alone(mode, group[row], values, chunk))
+
+    for goal, score in _scores(point, group).items():
+        score = np.where(allowed, score, -np.inf)
+        row, column = np.unravel_index(int(np.argmax(score)), score.shape)
+        if np.isfinite(score[row, column]):
+            _keep_goal(found, goal, option(int(row), int(column)))
+        if goal == question.goal:
+            columns = np.argmax(score, axis=1)
+            hits = np.isfinite(score[np.arange(len(group)), columns])
+            kept = (option(int(r), int(columns[r])) for r in np.flatnonzero(hits))
+            found.options += [o for o in kept if o]
+            found.missed += [(group[r], _why_missed(question, point, int(r), mode, chunk))
+                             for r in np.flatnonzero(~hits)]
+
+
+def _scores(point: Operating, group: list[Layout]) -> dict[str, np.ndarray]:
+    """What each goal wants most of: requests/s of the machine, of a chip in use, few seconds."""
+    replicas = np.array([[x.replicas] for x in group], dtype=float)
+    used = np.array([[x.chips] for x in group], dtype=float)
+    total = point.rate * replicas
+    return {"price": total, "throughput": total / used, "tpot": -point.tpot, "ttft": -point.ttft}
+
+
+# the order of options under a goal: dollars (all chips paid), tokens/s per chip in use, seconds
+ORDER: dict[str, Callable[[Option], tuple[float, float]]] = {
+    "price": lambda o: (-o.rate, o.tpot),
+    "throughput": lambda o: (-o.rate / o.chips, o.tpot),
+    "tpot": lambda o: (o.tpot, -o.rate),
+    "ttft": lambda o: (o.ttft, -o.rate),
+}
+
+
+def _keep_goal(found: Found, goal: str, option: Option | None) -> None:
+    held = found.by_goal.get(goal)
+    if option and (held is None or ORDER[goal](option) < ORDER[goal](held)):
+        found.by_goal[goal] = option
 
 
 def _why_missed(question: Search, point: Operating, row: int, mode: str, chunk: float) -> str:
