@@ -120,7 +120,7 @@ def _example(dimension: str) -> str:
 
 _SCALES = [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"),
            (1e-6, "µ"), (1e-9, "n")]
-_SPOKEN = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"), (1.0, "")]  # as people count parameters and tokens
+_SPOKEN = [(1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"), (1.0, "")]  # as people count parameters
 _SHOWN = {"bytes": "B", "bytes/s": "B/s", "seconds": "s", "flop/s": "FLOP/s", "flop": "FLOP", "watts": "W",
           "tokens/s": "tok/s"}
 _WHOLE = {"kilograms": "kg", "metres": "m"}

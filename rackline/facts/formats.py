@@ -29,6 +29,7 @@ _FORMATS = [
     Format("mxfp4", 4.25, ("fp4", "fp8", "bf16"), _SPEC + ": one 8-bit scale per 32"),
     Format("nvfp4", 4.5, ("fp4", "fp8", "bf16"), "NVIDIA NVFP4: one 8-bit scale per 16"),
     Format("int4", 4.5, ("bf16",), "weight-only: one 16-bit scale per 32"),
+    Format("fp6", 6, ("fp6", "fp8", "bf16"), "without scales"),
     Format("fp4", 4, ("fp4", "fp8", "bf16"), "without scales"),
 ]
 FORMATS = {f.name: f for f in _FORMATS}

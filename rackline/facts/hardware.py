@@ -22,7 +22,7 @@ _MOST_TIERS = 16
 def machine(name_or_path: str, chips: int | None = None) -> Machine:
     """A machine, a chip's usual machine, or one from a file of the same form; `chips`: with so many chips.
 
-    Errors: BadInput for an unknown name, a file that is no such record, a number of chips that it cannot have.
+    Errors: BadInput for an unknown name, a file that is no such record, a number of chips it cannot have.
     """
     found = _machine(name_or_path)
     return found if chips is None else found.with_chips(chips)
@@ -69,11 +69,12 @@ def hardware(name_or_path: str) -> Machine | Chip | Tier:
     path = _path(name_or_path)
     if path is not None:
         return _any_of(table(path), path)
-    readers = {"chips": _bundled_chip, "machines": _bundled_machine, "tiers": _bundled_tier}
-    for folder, reader in readers.items():
-        name = _resolve(folder, name_or_path)
-        if name is not None:
-            return reader(name)
+    if (name := _resolve("chips", name_or_path)) is not None:
+        return _bundled_chip(name)
+    if (name := _resolve("machines", name_or_path)) is not None:
+        return _bundled_machine(name)
+    if (name := _resolve("tiers", name_or_path)) is not None:
+        return _bundled_tier(name)
     raise unknown("hardware", name_or_path, _everything(_FOLDERS))
 
 
