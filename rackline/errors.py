@@ -28,7 +28,9 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The closest known names as a hint, or how many names there are."""
     names = sorted(set(known))
     near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names[:8])}, … ({len(names)} in all)"
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    return f"known: {', '.join(names[:8])}" + (f", … ({len(names)} in all)" if len(names) > 8 else "")
 
 
 def unknown(what: str, given: str, known: Iterable[str]) -> BadInput:

@@ -205,7 +205,7 @@ def _layout(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, size = _size(param, part, given)
         if name in sizes:
-            raise BadInput(param.flag, f"{name} may be given once", given)
+            raise BadInput(param.flag, "each size may be given once", given)
         sizes[name] = size
     return Layout(**sizes)
 

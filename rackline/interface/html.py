@@ -24,7 +24,8 @@ h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .4rem } h2 { font-size: 1.
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 td:has(a) { min-width: 14rem }
-th { color: var(--soft); font-weight: 600 } .number { text-align: right; white-space: nowrap }
+th { color: var(--soft); font-weight: 600 } .number { text-align: right }
+td.number, .short { white-space: nowrap }
 figure { margin: 1.5rem 0; padding: .5rem; background: #fff; border: 1px solid var(--line); border-radius: 6px }
 figure svg { display: block; width: 100%; min-width: 34rem; height: auto }
 pre { background: var(--tint); padding: .8rem; overflow-x: auto; border-radius: 6px; font-size: .85rem }
@@ -32,6 +33,7 @@ a { color: var(--link); overflow-wrap: anywhere }
 dt { margin-top: .8rem } dd { margin: 0 0 0 1rem; font-family: monospace }
 @media print { .wide { overflow: visible } }
 """
+_SHORT = 24  # characters of a cell that are not wrapped
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -107,7 +109,9 @@ def _class(column: Column) -> str:
 
 
 def _cell(value: object, column: Column) -> str:
-    return f"<td{_class(column)}>{_linked(cell(value, column))}</td>"
+    text = cell(value, column)
+    short = ' class="short"' if column.unit == "text" and len(text) <= _SHORT else ""
+    return f"<td{_class(column)}{short}>{_linked(text)}</td>"
 
 
 def _linked(text: str) -> str:
