@@ -1,7 +1,7 @@
 """One decode step on the blackboard: time, cost and balance against batch and context.
 
 B sequences in the batch, L cached tokens that each one reads, N_total and N_active parameters, w bytes per weight,
-weights bytes of all weights, kv bytes of KV cache per token, F FLOP/s, W byte/s of memory; F and W of all chips together.
+weights bytes of all weights, kv bytes of KV cache per token, F FLOP/s, W byte/s of memory; F and W of all chips.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def balance_batch_with_kv(L: Number, N_active: Number, weights: Number, kv: Numb
     Eq: B = Piecewise((weights*F/(2*N_active*W - F*L*kv), 2*N_active*W > F*L*kv), (oo, True))
     Ignores: capacity: the batch may not fit (operating.operating_batch)
     Source: lecture, "the optimal batch size should grow larger"
-    >>> balance_batch_with_kv(L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
+    >>> balance_batch_with_kv(L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
     with np.errstate(divide="ignore"):
         return weights * F / np.maximum(2 * N_active * W - F * L * kv, 0.0)

@@ -99,7 +99,7 @@ def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv:
         Piecewise((weights*F/(2*N_active*W - F*L*kv), 2*N_active*W > F*L*kv), (oo, True)))
     Ignores: whole sequences, memory kept for activations (a tenth by vLLM's default)
     Source: the lecture's capacity and roofline lines, one operating point
-    >>> operating_batch(C=72 * 186e9, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
+    >>> operating_batch(C=72 * 186e9, L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     >>> operating_batch(C=72 * 186e9, L=131072, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
     fits = np.maximum(0.0, (C - weights) / (L * kv))
@@ -113,7 +113,7 @@ def full_memory_step_time(C: Number, L: Number, N_active: Number, weights: Numbe
     Eq: t = Max(C/W, 2*N_active*(C - weights)/(L*kv*F))
     Ignores: memory kept for activations
     Source: the lecture's train interval, compute counted
-    >>> full_memory_step_time(C=72 * 186e9, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
+    >>> full_memory_step_time(C=72 * 186e9, L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
     return np.maximum(C / W, 2 * N_active * (C - weights) / (L * kv * F))
 
