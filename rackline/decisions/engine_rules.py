@@ -19,7 +19,8 @@ def why_not(name: str, model: Model | None, layout: Layout, machine: Machine | N
     facts = engine(name)
     rules = [*_machine_reasons(facts, layout, machine), *_SHAPES[name](layout, node)]
     if model is not None:
-        rules += [*_pipeline_reasons(model, layout), *_head_reasons(model, layout), *_EXPERTS[name](model, layout)]
+        rules += [*_pipeline_reasons(model, layout), *_head_reasons(model, layout), *_EXPERTS[name](model, layout),
+                  *_width_reasons(model, layout)]
     return tuple(dict.fromkeys(f"{facts.title} {facts.version}: {reason}" for reason in rules))
 
 
@@ -68,6 +69,17 @@ def _grouped_reasons(attention: Attention, ways: int, context: int) -> Iterator[
         yield f"context parallel {context} needs as many copies of each KV head, and {ways}/{kv} there are"
     if context > 1 and (attention.heads // kv) % context:
         yield f"context parallel {context} does not divide {attention.heads // kv} heads per KV head"
+
+
+def _width_reasons(model: Model, layout: Layout) -> Iterator[str]:
+    # the engines assert it for every matrix that tensor parallelism cuts
+    for feed, _ in model.feed_forwards():
+        for what, matrices, ways in (("feed-forward", feed.matrices, layout.tensor * layout.context),
+                                     ("expert", feed.expert_matrices, max(1, layout.stage // layout.expert))):
+            width = min((m.outputs if m.inputs == model.hidden else m.inputs for m in matrices
+                         if m.cut == "width" and m.role != "small"), default=0)
+            if width % ways:
+                yield f"{what} width {width} is not divisible by {ways}"
 
 
 def _vllm_shape(layout: Layout, node: int | None) -> Iterator[str]:

@@ -119,6 +119,8 @@ def _notes(facts: Engine, request: Launch) -> Iterator[str]:
         yield f"Written for one node that holds all {layout.replica} chips; give the chips per node otherwise."
     if request.role != "together":
         yield _ROUTERS[facts.name]
+    if facts.name == "sglang" and layout.context > 1:
+        yield "SGLang's sources disagree on the chips that --dcp-size supports: try it first."
     if facts.name == "sglang" and request.memory_fraction is not None:
         yield "SGLang's fraction covers weights and KV alone: activations must fit in the rest."
     if facts.name == "tensorrt-llm":
@@ -152,7 +154,7 @@ def _vllm(facts: Engine, request: Launch) -> list[str]:
         ("--decode-context-parallel-size", layout.context),
         ("--enable-expert-parallel", True if layout.expert > 1 else None),
         ("--max-num-seqs", _share(request.max_sequences, layout.data)),
-        ("--max-num-batched-tokens", _share(request.max_tokens, layout.data)),
+        ("--max-num-batched-tokens", _share(_pass_tokens(request), layout.data)),
         ("--max-model-len", request.max_length),
         ("--kv-cache-dtype", facts.kv[request.kv_format] or None),
         ("--quantization", facts.quantize.get(request.weights or "")),
@@ -164,6 +166,11 @@ def _vllm(facts: Engine, request: Launch) -> list[str]:
     ]
     place = _vllm_ranks if layout.data > 1 else _vllm_world
     return _lines(facts, request, common, place)
+
+
+def _pass_tokens(request: Launch) -> int | None:
+    # vllm/config/scheduler.py refuses a pass that cannot hold one token of every sequence
+    return None if request.max_tokens is None else max(request.max_tokens, request.max_sequences or 0)
 
 
 _VLLM_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}

@@ -23,7 +23,8 @@ NAMES = sorted(engines())
 def model(heads: int, kv_heads: int, experts: int = 0, latent: bool = False) -> Model:
     attention = Attention("latent" if latent else "full", (), heads=heads, kv_heads=1 if latent else kv_heads,
                           cache_width=576, score_width=256, expanded_width=320 if latent else 0)
-    feed = FeedForward((), experts=experts, top_k=min(experts, 8))
+    up, down = Matrix("up", 64, 2048, "experts"), Matrix("down", 2048, 64, "experts")
+    feed = FeedForward((), experts=experts, top_k=min(experts, 8), expert_matrices=(up, down) if experts else ())
     return Model("m", "m", 64, 1000, (Layers(60, attention, feed),), 64000, Matrix("head", 64, 1000, "head"))
 
 
@@ -46,14 +47,15 @@ POWERS = st.sampled_from([1, 1, 2, 4, 8])
 
 @st.composite
 def requests(draw) -> Launch:
-    tensor, data, context = draw(POWERS), draw(st.sampled_from([1, 2, 8, 16, 72])), draw(st.sampled_from([1, 1, 1, 2]))
+    data, context = draw(st.sampled_from([1, 1, 2, 8, 16, 72])), draw(st.sampled_from([1, 1, 1, 1, 1, 2]))
+    tensor = draw(POWERS) if data == 1 or draw(st.booleans()) else 1
     expert = draw(st.sampled_from([1, tensor * data * context, 4]))
     layout = Layout(tensor, data, context, draw(st.sampled_from([1, 1, 2, 3])), expert, draw(st.integers(1, 3)))
     count = st.one_of(st.none(), st.integers(1, 100_000))
     return Launch(draw(st.sampled_from(["org/model", "/path/with space", "it's", "$(x);#y"])), layout,
                   max_sequences=draw(count), max_tokens=draw(count), max_length=draw(count),
-                  kv_format=draw(st.sampled_from(["bf16", "fp8", "nvfp4", "int8"])),
-                  weights=draw(st.sampled_from([None, None, None, "fp8"])),
+                  kv_format=draw(st.sampled_from(["bf16", "bf16", "fp8", "fp8", "nvfp4", "int8"])),
+                  weights=draw(st.sampled_from([None] * 6 + ["fp8"])),
                   memory_fraction=draw(st.sampled_from([None, 0.5, 0.92])),
                   role=draw(st.sampled_from(["together", "together", "prefill", "decode"])),
                   node=draw(st.sampled_from([None, 4, 8])), speculative=draw(st.integers(0, 3)),
@@ -169,6 +171,11 @@ def test_totals_of_a_replica_are_shared_out_as_each_engine_counts_them():
     assert (trtllm["max_batch_size"], trtllm["max_num_tokens"]) == ("125", "1024")
 
 
+def test_vllm_gets_a_pass_that_holds_a_token_of_every_sequence():
+    text = launch("vllm", Launch("m", Layout(), max_sequences=1000, max_tokens=512)).commands[0][1]
+    assert options_of(server_lines(text)[0])["--max-num-batched-tokens"] == "1000"
+
+
 WHY_NOT = [
     ("vllm", DEEPSEEK, Layout(data=16, expert=4), None, "on or off"),
     ("vllm", LLAMA, Layout(tensor=3), None, "64 heads are not divisible by 3"),
@@ -178,6 +185,7 @@ WHY_NOT = [
     ("vllm", DEEPSEEK, Layout(tensor=16, data=2, expert=32), 8, "data-parallel ranks of 16 chips"),
     ("vllm", LLAMA, Layout(tensor=1, pipeline=64), None, "60 layers"),
     ("vllm", MIXTRAL, Layout(data=16, expert=16), None, "8 routed experts"),
+    ("vllm", DEEPSEEK, Layout(data=72), None, "expert width 2048 is not divisible by 72"),
     ("vllm", LLAMA, Layout(replicas=1000), None, "1000 chips are needed"),
     ("sglang", LLAMA, Layout(data=4), None, "run 4 replicas"),
     ("sglang", DEEPSEEK, Layout(data=16, expert=3), None, "do not divide a stage"),
