@@ -172,6 +172,12 @@ def _model(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     return _record(param, given, "rackline.facts.model", "Model")
 
 
+def _trace(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
+    if isinstance(given, str | Path):
+        return import_module("rackline.facts.traces").read_trace(_text(param, str(given), others))
+    return _record(param, given, "rackline.facts.traces", "Trace")
+
+
 def _machine(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     chips = others.get("chips")
     chips = None if chips is None else _whole(Param("count", "", "--chips", most=1_000_000), chips, {})
@@ -224,5 +230,5 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
-    "layout": _layout,
+    "layout": _layout, "trace": _trace,
 }

@@ -13,7 +13,6 @@ from rackline.decisions.money import chip_price
 from rackline.decisions.planned import Planned, decode_only, workload
 from rackline.decisions.search import ORDER, Search, Targets, search
 from rackline.errors import BadInput
-from rackline.facts.traces import read_trace
 from rackline.systems.layout import Layout
 from rackline.systems.placing import layouts, why_not
 from rackline.systems.serving import Server, Workload
@@ -24,8 +23,7 @@ MODES = {"together": ("together",), "apart": ("apart",), "both": ("together", "a
 def answer(q: Any) -> Answer:
     """The plan: BadInput for contradictory options; infeasible with reasons where nothing fits or meets the targets."""
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
-    trace = read_trace(q.trace) if q.trace is not None else None
-    work = workload(q, trace)
+    work = workload(q)
     _check_length(model.max_context, work)
     targets = Targets(*(np.inf if x is None else float(x) for x in (q.ttft, q.tpot, q.max_batch)))
     question = Search(Server(model, q.on), work, targets, q.goal)
@@ -35,7 +33,7 @@ def answer(q: Any) -> Answer:
     modes = ("decode",) if decode_only(q) else MODES[q.mode]
     found = search(question, fitting, modes)
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
-                      sorted(found.options, key=ORDER[q.goal]), trace)
+                      sorted(found.options, key=ORDER[q.goal]))
     return plan_view.answer(planned) if planned.ranked else plan_view.misses_targets(planned)
 
 

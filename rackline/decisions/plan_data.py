@@ -92,8 +92,7 @@ def modes(planned: Planned) -> dict[str, Any]:
 
 def trace_note(planned: Planned) -> str:
     """What the trace asks against what the best option gives."""
-    trace = planned.trace
-    assert trace is not None
+    trace = planned.request.trace
     text = f"Trace {trace.name}: {trace.input_tokens.size:,} requests"
     asked = trace_rate(planned)
     if asked is None:
@@ -105,7 +104,7 @@ def trace_note(planned: Planned) -> str:
 
 def trace_rate(planned: Planned) -> float | None:
     """Requests a second of the trace; None where it has no arrivals."""
-    trace = planned.trace
+    trace = planned.request.trace
     if trace is None or trace.arrival is None or trace.arrival.size < 2 or trace.arrival[-1] <= 0:
         return None
     return float((trace.arrival.size - 1) / trace.arrival[-1])

@@ -126,7 +126,7 @@ def _notes(planned: Planned) -> Iterator[str]:
     yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above it. "
            "Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
     yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."
-    if planned.trace is not None:
+    if planned.request.trace is not None:
         yield plan_data.trace_note(planned)
     modes = plan_data.modes(planned)
     if modes["fast_speed_multiple"] > 1.01:

@@ -32,7 +32,6 @@ class Planned:
     infeasible: list[tuple[Layout, tuple[str, ...]]]
     found: Found
     ranked: list[Option]
-    trace: Trace | None
 
     @property
     def best(self) -> Option:
@@ -48,8 +47,9 @@ def decode_only(q: Any) -> bool:
     return q.context is not None and q.input is None and q.trace is None
 
 
-def workload(q: Any, trace: Trace | None) -> Workload:
+def workload(q: Any) -> Workload:
     """What users send: a trace's own lengths, prompt and output lengths, or decoding at a fixed context."""
+    trace: Trace | None = q.trace
     if trace is not None:
         if (q.input, q.output, q.context) != (None, None, None):
             raise BadInput("--trace", "brings its own lengths: give no --input, --output or --context", trace.name)

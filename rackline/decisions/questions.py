@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rackline.decisions.kinds import Param, read
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from rackline.decisions.answer import Answer
     from rackline.facts.machine import Machine
     from rackline.facts.model import Model
+    from rackline.facts.traces import Trace
     from rackline.systems.layout import Layout
 
 
@@ -106,8 +106,8 @@ class Plan:
     output: float | None = param("tokens", "tokens of a reply", default=None)
     context: float | None = param("tokens", "tokens cached per sequence (by default what input and output imply)",
                                   default=None)
-    trace: Path | None = param("path", "a request trace whose own lengths count (CSV, JSON lines or Parquet)",
-                               default=None)
+    trace: Trace | None = param("trace", "a request trace whose own lengths count: azure-conv, or a file (CSV, JSON "
+                                "lines or Parquet)", default=None)
     ttft: float | None = param("seconds", 'most time to the first token: 2 or "500 ms"', default=None)
     tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
     goal: str = param("choice", "what to rank by", default="price", choices=("price", "tpot", "ttft", "throughput"))
