@@ -88,7 +88,7 @@ _COHERE = _family(Family(), norms=1, qk_norm="full", qk_norm_flag="use_qk_norm",
 _FALCON = _family(Family(), gated=False, norm_bias=True, defaults=_TIED,
                   bias_flags=MappingProxyType({"bias": ("q", "k", "v", "o", "mlp")}),
                   unused=("new_decoder_architecture", "parallel_attn", "multi_query", "hidden_act"))
-_MPT = _family(Family(), gated=False, defaults=_TIED, unused=("attn_type", "hidden_act"))
+_MPT = _family(Family(), gated=False, defaults=_TIED, unused=("attn_type", "hidden_act", "no_bias", "alibi"))
 _MINIMAX = _family(Family(), defaults={"tie_word_embeddings": False},
                    unused=("use_mtp", "num_mtp_modules", "mtp_transformer_layers", "qk_norm_type",
                            "use_routing_bias", "shared_moe_mode", "postnorm"))

@@ -132,8 +132,8 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
 
 
 def _litgpt_family(fields: Fields) -> Family:
-    """litgpt's flags as a Family; the schema does not say whether the head is tied: its organisations' models do."""
-    gemma = fields.raw("mlp_class_name") in ("GemmaMLP",)
+    """litgpt's flags as a Family; its own head is never tied, but Gemma's published weights are."""
+    tied = fields.raw("mlp_class_name") == "GemmaMLP"
     layer_norm = fields.raw("norm_class_name") == "LayerNorm"
     names = ("q", "k", "v", "o", "mlp") if fields.flag("bias") else ("q", "k", "v") if fields.flag("attn_bias") else ()
     norms = sum(fields.flag(n) for n in ("norm_1", "norm_2", "post_attention_norm", "post_mlp_norm"))
@@ -142,7 +142,6 @@ def _litgpt_family(fields: Fields) -> Family:
             raise BadInput(name, f"must be one of {', '.join(known)}", fields.given.get(name))
     qk_norm = ("full" if fields.raw("norm_qk_type") == "olmo2" else "head") if fields.flag("norm_qk") else ""
     plain = fields.given["mlp_class_name"] == "GptNeoxMLP"
-    tied = gemma or (plain and layer_norm and not fields.flag("bias"))
     fields.taken["tie_word_embeddings"] = tied
     fields.touch("norm_qk_type")
     return Family(gated=not plain, norms=norms - fields.flag("shared_attention_norm"), norm_bias=layer_norm, biases=names,
