@@ -62,7 +62,7 @@ def _head_reasons(model: Model, layout: Layout) -> Iterator[str]:
 
 def _grouped_reasons(attention: Attention, ways: int, context: int) -> Iterator[str]:
     # only latent attention may cut a cache's tokens freely: the others cut among the copies of a KV head
-    kv = attention.kv_heads
+    kv = max(1, attention.kv_heads)
     if kv % ways and ways % kv:
         yield f"{kv} KV heads cannot be cut or copied {ways} ways"
     if context > 1 and context > ways // kv:

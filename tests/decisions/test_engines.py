@@ -15,6 +15,8 @@ from rackline.facts.engines import engine, engines
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Chip, Machine, Network
 from rackline.facts.model import Attention, FeedForward, Layers, Matrix, Model
+from rackline.facts.models import model as bundled_model
+from rackline.facts.models import model_names
 from rackline.systems.layout import Layout
 
 NAMES = sorted(engines())
@@ -253,3 +255,9 @@ def test_impossible_requests_are_refused(fields):
 def test_an_unknown_engine_is_refused_with_a_hint():
     with pytest.raises(BadInput, match="vllm"):
         launch("vlm", Launch("m", Layout()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_chip_is_no_layout_to_refuse_whatever_the_model(name):
+    for served in model_names()[::7]:
+        assert why_not(name, bundled_model(served), Layout()) == ()

@@ -15,15 +15,16 @@ from rackline.errors import BadInput
 
 # spellings are compared without case, spaces, dashes and underscores
 _NAMES = {
-    "arrival": ("timestamp", "arrival", "arrivaltime", "arrivedat", "arrivaltimestamp", "requesttime", "starttime",
+    "arrival": ("arrival", "arrival_time", "arrived_at", "timestamp", "arrival_timestamp", "request_time", "start_time",
                 "time"),
-    "input": ("contexttokens", "inputlength", "inputtokens", "inputtoks", "requesttokens", "prompttokens",
-              "numprefilltokens", "prefilltokens", "numprompttokens", "promptlength", "promptlen", "inputlen", "input"),
-    "output": ("generatedtokens", "outputlength", "outputtokens", "outputtoks", "responsetokens", "completiontokens",
-               "numdecodetokens", "decodetokens", "numoutputtokens", "outputlen", "output"),
-    "blocks": ("hashids", "blockhashes"),
-    "session": ("sessionid", "session", "conversationid"),
+    "input": ("input_tokens", "prompt_tokens", "context_tokens", "request_tokens", "num_prefill_tokens", "input_length",
+              "input_toks", "prefill_tokens", "num_prompt_tokens", "prompt_length", "prompt_len", "input_len", "input"),
+    "output": ("output_tokens", "completion_tokens", "generated_tokens", "response_tokens", "num_decode_tokens",
+               "output_length", "output_toks", "decode_tokens", "num_output_tokens", "output_len", "output"),
+    "blocks": ("hash_ids", "block_hashes"),
+    "session": ("session_id", "session", "conversation_id"),
 }
+_ROLES = {name.replace("_", ""): role for role, names in _NAMES.items() for name in names}
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _TOKENS_MOST = 10**9  # a sum of 2^31 such lengths still fits an int64
 _PLAIN_SECONDS_MOST = 1e11  # the year 5138; larger stamps are milliseconds or less
@@ -63,12 +64,10 @@ def wanted(names: Sequence[str], what: str) -> Wanted:
 
 def _role(name: str) -> tuple[str | None, str]:
     words = re.sub(r"[\s_\-]+", "_", name.strip().lower())
-    whole = words.replace("_", "")
-    for role, spellings in _NAMES.items():
-        if whole in spellings:
-            return role, ""
+    if role := _ROLES.get(words.replace("_", "")):
+        return role, ""
     stem, _, unit = words.rpartition("_")
-    if unit in _SECONDS and stem.replace("_", "") in _NAMES["arrival"]:
+    if unit in _SECONDS and _ROLES.get(stem.replace("_", "")) == "arrival":
         return "arrival", unit
     return None, ""
 
