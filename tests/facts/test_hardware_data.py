@@ -239,6 +239,14 @@ def test_a_slice_of_a_torus_is_as_cubic_as_can_be(chips, axes):
     assert (found.chips, found.scale_up.axes, found.domain) == (chips, axes, prod(axes))
 
 
+@pytest.mark.parametrize("chips", [1, 2, 5, 6, 8, 64, 1024])
+@pytest.mark.parametrize("name", ["tpu-v5e", "tpu-v5p", "tpu-v7"])
+def test_a_slice_sends_only_over_axes_that_it_has(name, chips):
+    up = hardware.machine(name, chips).scale_up
+    used = sum(n > 1 for n in up.axes) or len(up.axes)
+    assert up.bandwidth.value == pytest.approx(2 * used * up.link.value)
+
+
 def test_one_look_up_reads_only_what_it_names(monkeypatch):
     read = []
     table = hardware.table
