@@ -45,7 +45,7 @@ def test_the_headline_of_a_chip_says_balance_and_drain_time():
 
 def test_the_explanation_puts_in_the_numbers():
     line = next(x for x in hardware_answer(hardware.chip("h100")).explain if x.what == "balance in fp8")
-    assert (line.equation, line.numbers) == ("balance = F·w/(2·W)", "1.98 PFLOP/s · 1 B / (2 · 3.35 TB/s)")
+    assert (line.equation, line.numbers) == ("R = F·w/(2·W)", "1.98 PFLOP/s · 1 B / (2 · 3.35 TB/s)")
     assert line.result == pytest.approx(295.4, abs=0.05)
 
 
