@@ -19,8 +19,11 @@ class BadInput(ValueError):
 
 
 def _short(given: object, limit: int = 120) -> str:
-    text = given if isinstance(given, str) else repr(given)
-    text = " ".join(text.split())
+    try:
+        text = given if isinstance(given, str) else repr(given)
+    except ValueError:  # a whole number of thousands of digits
+        text = type(given).__name__
+    text = " ".join(text.split()) or repr(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

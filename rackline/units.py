@@ -36,7 +36,7 @@ _BASES: dict[str, dict[str, float]] = {
     "ratio": {"x": 1.0, "%": 0.01},
 }
 # spellings that take no prefix: "mmin" and "kd" are mistakes
-_SPELLED_WHOLE = {"d", "h", "min", "m"}
+_SPELLED_WHOLE = {"m", *_BASES["seconds"]} - {"s"}
 _LONGEST = 100  # characters that a number with its unit may take
 _NUMBER = re.compile(
     r"^\s*(\$?)\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?|nan)\s*(.*?)\s*$", re.I)

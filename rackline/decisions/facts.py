@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import truediv
 from typing import Any
 
 from rackline.decisions.answer import Answer, Column, Line, Source, Table
@@ -11,6 +12,8 @@ from rackline.facts.fact import Fact
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.hardware import all_facts
 from rackline.facts.machine import Chip, Machine, Tier
+from rackline.physics import operating
+from rackline.physics.blackboard import machine_balance
 from rackline.units import show
 
 
@@ -55,14 +58,14 @@ def balance(chip: Chip, rate: str) -> Derived:
     """Multiply-adds that a chip does in the time it reads one weight from memory."""
     flops, bandwidth, weight = chip.flops[rate], chip.memory_bandwidth, bytes_per_number(rate)
     numbers = f"{show(flops.value, 'flop/s')} · {weight:g} B / (2 · {show(bandwidth.value, 'bytes/s')})"
-    value, low, high = (weight / 2 * ratio for ratio in _ratio(flops, bandwidth))
-    return Derived(f"balance in {rate}", "balance = F·w/(2·W)", numbers, value, low, high, "count")
+    spread = _spread(lambda F, W: machine_balance(F, W, weight), flops, bandwidth)
+    return Derived(f"balance in {rate}", "R = F·w/(2·W)", numbers, *spread, "count")
 
 
 def drain_time(capacity: Fact, bandwidth: Fact) -> Derived:
     """Seconds to read a whole memory once."""
     numbers = f"{show(capacity.value, 'bytes')} / {show(bandwidth.value, 'bytes/s')}"
-    return Derived("drain time", "t_drain = C/W", numbers, *_ratio(capacity, bandwidth), "seconds")
+    return Derived("drain time", "t = C/W", numbers, *_spread(operating.drain_time, capacity, bandwidth), "seconds")
 
 
 def _of_machine(machine: Machine) -> Iterator[Derived]:
@@ -72,7 +75,7 @@ def _of_machine(machine: Machine) -> Iterator[Derived]:
     if machine.scale_up and machine.scale_out:
         inside, beyond = machine.scale_up.bandwidth, machine.scale_out.bandwidth
         numbers = f"{show(inside.value, 'bytes/s')} / {show(beyond.value, 'bytes/s')}"
-        yield Derived("scale-up over scale-out", "W_up/W_out", numbers, *_ratio(inside, beyond), "count")
+        yield Derived("scale-up over scale-out", "W_up/W_out", numbers, *_spread(truediv, inside, beyond), "count")
 
 
 def _times(count: int, fact: Fact, what: str, equation: str) -> Derived:
@@ -81,9 +84,10 @@ def _times(count: int, fact: Fact, what: str, equation: str) -> Derived:
     return Derived(what, equation, numbers, count * fact.value, count * low, count * high, fact.unit)
 
 
-def _ratio(above: Fact, below: Fact) -> tuple[float, float, float]:
+def _spread(ratio: Callable[[float, float], float], above: Fact, below: Fact) -> tuple[float, float, float]:
+    """The ratio's value, and its least and most over both intervals; it rises with `above` and falls with `below`."""
     (low, high), (least, most) = _ends(above), _ends(below)
-    return above.value / below.value, low / most, high / least
+    return ratio(above.value, below.value), ratio(low, most), ratio(high, least)
 
 
 def _ends(fact: Fact) -> tuple[float, float]:

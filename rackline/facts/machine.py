@@ -63,6 +63,18 @@ class Network(Record):
         return self
 
 
+    def with_axes(self, axes: tuple[int, ...]) -> Network:
+        """This torus with other axes; links along an axis of one chip lead nowhere and carry nothing."""
+        used = 2 * sum(n > 1 for n in axes)
+        if self.link is None or used == 0:
+            return self.model_copy(update={"axes": axes})
+        link = self.link
+        total = {key: used * end for key in ("value", "low", "high") if (end := getattr(link, key)) is not None}
+        note = f"{used} links of the slice {' × '.join(map(str, axes))}"
+        bandwidth = link.model_copy(update=total | {"kind": "derived", "note": note})
+        return self.model_copy(update={"axes": axes, "bandwidth": bandwidth})
+
+
 class Tier(Record):
     """A memory behind the chips: bytes and byte/s per chip, dollars per byte and hour where known."""
 
@@ -118,8 +130,7 @@ class Machine(Record):
         assert self.scale_up is not None
         pod = self.scale_up.pod
         axes = pod if chips >= prod(pod) else slice_axes(pod, chips)
-        return self.model_copy(update={
-            "domain": prod(axes), "scale_up": self.scale_up.model_copy(update={"axes": axes})})
+        return self.model_copy(update={"domain": prod(axes), "scale_up": self.scale_up.with_axes(axes)})
 
 
 def slice_axes(pod: tuple[int, ...], chips: int) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rackline import units
 from rackline.errors import BadInput, did_you_mean
 from rackline.facts.fact import Fact, Record
-from rackline.facts.machine import Chip, Machine, Network, Tier
+from rackline.facts.machine import MOST_CHIPS, Chip, Machine, Network, Tier
 
 LARGEST_FILE = 1_000_000  # bytes
 LONGEST_TEXT = 1000  # characters
@@ -117,14 +117,21 @@ def _value(cls: type[Record], name: str, value: Any, where: str) -> Any:
         return _fact(_RULES[cls][name], value, where)
     if name in ("scale_up", "scale_out"):
         return build(Network, value, where)
+    if name in ("chips", "domain"):
+        return _whole(value, where)
     return _plain(cls, name, value, where)
 
 
 def _plain(cls: type[Record], name: str, value: Any, where: str) -> Any:
-    if isinstance(value, str):
-        return _printable(value, where)
-    if isinstance(value, bool) != (cls.model_fields[name].annotation is bool):
-        raise BadInput(where, "must be true or false where that is meant, and a number elsewhere", value)
+    is_switch = cls.model_fields[name].annotation is bool
+    if isinstance(value, bool) != is_switch:
+        raise BadInput(where, "must be true or false" if is_switch else "must not be true or false", value)
+    return _printable(value, where) if isinstance(value, str) else value
+
+
+def _whole(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_CHIPS:
+        raise BadInput(where, f"must be a whole number between 1 and {MOST_CHIPS:,}", value)
     return value
 
 

@@ -14,7 +14,7 @@ from rackline.facts import hardware
 from rackline.facts.machine import Chip, Machine, Tier
 
 DATA = Path(rackline.facts.__file__).parent / "data"
-CHIP = '''name = "mine"
+CHIP = """name = "mine"
 [flops.bf16]
 value = "100 TFLOP/s"
 source = "my datasheet"
@@ -27,11 +27,20 @@ date = "2026-01-02"
 value = "1 TB/s"
 source = "my datasheet"
 date = "2026"
-'''
-NETWORK = '''bandwidth = {value = "100 GB/s", source = "s", date = "2026"}
+"""
+NETWORK = """bandwidth = {value = "100 GB/s", source = "s", date = "2026"}
 latency = {value = "1 us", source = "s", date = "2026"}
-'''
+"""
 MACHINE = f'name = "box"\nchip = "h100"\nchips = 4\ndomain = 4\ntiers = ["flash"]\n[scale_up]\n{NETWORK}'
+
+
+def one_line_or(read, *arguments):
+    try:
+        return read(*arguments)
+    except BadInput as error:
+        lines = str(error).splitlines()
+    assert len(lines) == 1
+    return None
 
 
 def written(tmp_path, text, name="mine.toml"):
@@ -55,45 +64,56 @@ def test_a_chip_file_may_name_the_machine_it_sits_in(tmp_path):
 def test_a_machine_file_names_a_bundled_chip_or_holds_one_or_points_beside_itself(tmp_path):
     written(tmp_path, CHIP, "one.toml")
     nested = "\n[chip]\n" + CHIP.replace("[", "[chip.")
-    texts = [MACHINE, MACHINE.replace('"h100"', '"./one.toml"'), MACHINE.replace('chip = "h100"\n', "") + nested]
+    texts = [
+        MACHINE,
+        MACHINE.replace('"h100"', '"./one.toml"'),
+        MACHINE.replace('chip = "h100"\n', "") + nested,
+    ]
     names = [hardware.machine(written(tmp_path, text)).chip.name for text in texts]
     assert names == ["h100-sxm", "mine", "mine"]
 
 
 def test_the_same_chip_reads_from_json(tmp_path):
     fact = {"value": "1 TB/s", "source": "s", "date": "2026"}
-    data = {"name": "mine", "flops": {"bf16": fact | {"value": 1e14}}, "memory_capacity": fact | {"value": "80 GB"},
-            "memory_bandwidth": fact}
+    data = {
+        "name": "mine",
+        "flops": {"bf16": fact | {"value": 1e14}},
+        "memory_capacity": fact | {"value": "80 GB"},
+        "memory_bandwidth": fact,
+    }
     assert hardware.chip(written(tmp_path, json.dumps(data), "mine.json")).flops["bf16"].value == 1e14
 
 
-@pytest.mark.parametrize(("old", "new", "says"), [
-    ('"80 GiB"', '"80 GBps"', "GBps is a unit of bytes/s"),
-    ('"80 GiB"', "nan", "finite"),
-    ('"80 GiB"', "inf", "finite"),
-    ('"80 GiB"', '"inf GB"', "finite"),
-    ('"80 GiB"', '"-80 GB"', "must lie between"),
-    ('"80 GiB"', "1e30", "must lie between 1 MB and 1 PB"),
-    ('"80 GiB"', "true", "must be a number"),
-    ('"80 GiB"', "[]", "must be a number"),
-    ('"1 TB/s"', '"1 TB"', "TB is a unit of bytes"),
-    ('source = "my datasheet"', 'source = ""', "1 to 1000 printable"),
-    ('source = "my datasheet"', "", "must have source"),
-    ("date = 2026-01-02", 'date = "soon"', "must be the day it was checked"),
-    ("[flops.bf16]", "[flops.bf61]", "did you mean bf16"),
-    ("[flops.bf16]", "[flops.fp8]", "flops must have bf16"),
-    ("[memory_capacity]", "[memory_capacty]", "did you mean memory_capacity"),
-    ("[memory_bandwidth]\n", "[flops.fp8]\n", "must have memory_bandwidth"),
-    ('name = "mine"', 'name = "mi\\u001bne"', "printable"),
-    ('name = "mine"', "name = 5", "valid string"),
-    ('name = "mine"', 'name = "mine', "well-formed TOML"),
-    ('name = "mine"', 'name = "mine"\nmachine = "dgx-h101"', "did you mean dgx-h100"),
-    ('value = "80 GiB"', 'value = "80 GiB"\nkind = "assumed"', "needs low and high"),
-    ('value = "80 GiB"', 'value = "80 GiB"\nlow = "90 GiB"', "low <= value <= high"),
-    ('value = "80 GiB"', 'value = "80 GiB"\nlow = "-1 GiB"', "must lie between"),
-    ('value = "80 GiB"', 'value = "80 GiB"\nunit = "seconds"', "must be bytes"),
-    ('value = "80 GiB"', 'value = "80 GiB"\nkind = "guessed"', "kind"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"80 GiB"', '"80 GBps"', "GBps is a unit of bytes/s"),
+        ('"80 GiB"', "nan", "finite"),
+        ('"80 GiB"', "inf", "finite"),
+        ('"80 GiB"', '"inf GB"', "finite"),
+        ('"80 GiB"', '"-80 GB"', "must lie between"),
+        ('"80 GiB"', "1e30", "must lie between 1 MB and 1 PB"),
+        ('"80 GiB"', "true", "must be a number"),
+        ('"80 GiB"', "[]", "must be a number"),
+        ('"1 TB/s"', '"1 TB"', "TB is a unit of bytes"),
+        ('source = "my datasheet"', 'source = ""', "without a source"),
+        ('source = "my datasheet"', "", "must have source"),
+        ("date = 2026-01-02", 'date = "soon"', "must be the day it was checked"),
+        ("[flops.bf16]", "[flops.bf61]", "did you mean bf16"),
+        ("[flops.bf16]", "[flops.fp8]", "flops must have bf16"),
+        ("[memory_capacity]", "[memory_capacty]", "did you mean memory_capacity"),
+        ("[memory_bandwidth]\n", "[flops.fp8]\n", "must have memory_bandwidth"),
+        ('name = "mine"', 'name = "mi\\u001bne"', "printable"),
+        ('name = "mine"', "name = 5", "valid string"),
+        ('name = "mine"', 'name = "mine', "well-formed TOML"),
+        ('name = "mine"', 'name = "mine"\nmachine = "dgx-h101"', "did you mean dgx-h100"),
+        ('value = "80 GiB"', 'value = "80 GiB"\nkind = "assumed"', "needs low and high"),
+        ('value = "80 GiB"', 'value = "80 GiB"\nlow = "90 GiB"', "low <= value <= high"),
+        ('value = "80 GiB"', 'value = "80 GiB"\nlow = "-1 GiB"', "must lie between"),
+        ('value = "80 GiB"', 'value = "80 GiB"\nunit = "seconds"', "must be bytes"),
+        ('value = "80 GiB"', 'value = "80 GiB"\nkind = "guessed"', "kind"),
+    ],
+)
 def test_a_wrong_chip_file_gets_one_line_that_says_what_is_wrong(tmp_path, old, new, says):
     assert old in CHIP
     path = written(tmp_path, CHIP.replace(old, new, 1))
@@ -104,26 +124,31 @@ def test_a_wrong_chip_file_gets_one_line_that_says_what_is_wrong(tmp_path, old, 
     assert "mine" in str(caught.value)
 
 
-@pytest.mark.parametrize(("old", "new", "says"), [
-    ("chips = 4", "chips = 0", "between 1 and 1,000,000"),
-    ("chips = 4", "chips = 1e30", "between 1 and 1,000,000"),
-    ("chips = 4", "chips = inf", "finite"),
-    ("chips = 4", "chips = -4", "between 1 and 1,000,000"),
-    ("chips = 4", "chips = true", "a number elsewhere"),
-    ("chips = 4", "chips = 5", "need scale_out"),
-    ("chips = 4\n", "", "must have chips"),
-    ('"h100"', '"h101"', "did you mean h100"),
-    ('"h100"', "5", "must be a table"),
-    ('["flash"]', '["flesh"]', "did you mean flash"),
-    ('["flash"]', '"flash"', "must be a list"),
-    ("[scale_up]", "[scale_upp]", "did you mean scale_up"),
-    ("[scale_up]", "[scale_out]", "needs scale_up"),
-    ("[scale_up]", '[scale_up]\nkind = "torus"', "a torus needs them"),
-    ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [-2, -2]', "at least 1"),
-    ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [2, 3]', "must be the domain"),
-    ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [2, 2]\npod = [1, 9]', "must fit into pod"),
-    ("[scale_up]", '[scale_up]\nkind = "ring"', "kind"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("chips = 4", "chips = 0", "between 1 and 1,000,000"),
+        ("chips = 4", "chips = 1e30", "between 1 and 1,000,000"),
+        ("chips = 4", "chips = inf", "whole number"),
+        ("chips = 4", "chips = -4", "between 1 and 1,000,000"),
+        ("chips = 4", "chips = true", "whole number"),
+        ("chips = 4", "chips = 5", "need scale_out"),
+        ("chips = 4\n", "", "must have chips"),
+        ('"h100"', '"h101"', "did you mean h100"),
+        ('"h100"', "5", "must be a table"),
+        ('["flash"]', '["flesh"]', "did you mean flash"),
+        ('["flash"]', '"flash"', "must be a list"),
+        ("[scale_up]", "[scale_upp]", "did you mean scale_up"),
+        ("[scale_up]", "[scale_out]", "needs scale_up"),
+        ("[scale_up]", '[scale_up]\nkind = "torus"', "a torus needs them"),
+        ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [-2, -2]', "at least 1"),
+        ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [2, 3]', "must be the domain"),
+        ("[scale_up]", '[scale_up]\nkind = "torus"\naxes = [2, 2]\npod = [1, 9]', "must fit into pod"),
+        ("[scale_up]", '[scale_up]\nkind = "ring"', "kind"),
+        ("[scale_up]", '[scale_up]\nreduces = "yes"', "true or false"),
+        ("[scale_up]", "[scale_up]\nwraps = true", "must not be true or false"),
+    ],
+)
 def test_a_wrong_machine_file_gets_one_line_that_says_what_is_wrong(tmp_path, old, new, says):
     assert old in MACHINE
     path = written(tmp_path, MACHINE.replace(old, new, 1))
@@ -140,9 +165,18 @@ def test_what_is_no_readable_file_gets_one_line(tmp_path):
     (tmp_path / "nan.json").write_text('{"name": NaN}')
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "long.toml").write_text(f"name = {'9' * 5000}")
-    cases = {"missing.toml": "existing file", "./": "a directory", "raw.toml": "UTF-8", "big.toml": "at most 1 MB",
-             "deep.json": "nested", "nan.json": "finite", "list.json": "one table", "long.toml": "well-formed",
-             "nul\0.toml": "file", "a" * 300 + ".toml": "file"}
+    cases = {
+        "missing.toml": "existing file",
+        "./": "a directory",
+        "raw.toml": "UTF-8",
+        "big.toml": "at most 1 MB",
+        "deep.json": "nested",
+        "nan.json": "finite",
+        "list.json": "one table",
+        "long.toml": "well-formed",
+        "nul\0.toml": "file",
+        "a" * 300 + ".toml": "file",
+    }
     for name, says in cases.items():
         with pytest.raises(BadInput) as caught:
             hardware.machine(str(tmp_path / name) + ("/" if name == "./" else ""))
@@ -182,9 +216,39 @@ def test_more_chips_than_a_machine_can_join_is_refused():
         hardware.machine("m2-ultra", 2)
 
 
-TEXTS = [(path, path.read_text(encoding="utf-8")) for path in sorted(DATA.rglob("*.toml")) if path.parent != DATA]
-PIECES = st.sampled_from(["-", "0", "9", "1e30", "nan", "inf", '"', "[", "]", "=", "\n", "GB", "s", "x", "[scale_up]",
-                          "\x00", "true", "chips = ", "{", "}", "'", "é", " ", "value", "4294967296", "[[tiers]]"])
+TEXTS = [
+    (path, path.read_text(encoding="utf-8")) for path in sorted(DATA.rglob("*.toml")) if path.parent != DATA
+]
+PIECES = st.sampled_from(
+    [
+        "-",
+        "0",
+        "9",
+        "1e30",
+        "nan",
+        "inf",
+        '"',
+        "[",
+        "]",
+        "=",
+        "\n",
+        "GB",
+        "s",
+        "x",
+        "[scale_up]",
+        "\x00",
+        "true",
+        "chips = ",
+        "{",
+        "}",
+        "'",
+        "é",
+        " ",
+        "value",
+        "4294967296",
+        "[[tiers]]",
+    ]
+)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -197,10 +261,8 @@ def test_a_mutated_file_gives_a_sound_record_or_one_line(tmp_path, source, data)
         text = text[:start] + data.draw(PIECES | st.text(max_size=4)) + text[end:]
     path = tmp_path / "mutated.toml"
     path.write_bytes(text.encode("utf-8", "replace"))
-    try:
-        found = hardware.hardware(str(path))
-    except BadInput as error:
-        assert len(str(error).splitlines()) == 1
+    found = one_line_or(hardware.hardware, str(path))
+    if found is None:
         return
     assert isinstance(found, Chip | Machine | Tier)
     for where, fact in hardware.all_facts(found):
@@ -210,10 +272,18 @@ def test_a_mutated_file_gives_a_sound_record_or_one_line(tmp_path, source, data)
         assert fact.date, where
 
 
-JSONS = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("1 GB"),
-                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-                         st.sampled_from([*Machine.model_fields, *Chip.model_fields, "value", "source", "date", "bf16"]),
-                         inner, max_size=5), max_leaves=12)
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("1 GB"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*Machine.model_fields, *Chip.model_fields, "value", "source", "date", "bf16"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -221,7 +291,5 @@ JSONS = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
 def test_any_json_at_all_gives_a_record_or_one_line(tmp_path, data):
     path = tmp_path / "any.json"
     path.write_text(json.dumps(data), encoding="utf-8")
-    try:
-        hardware.machine(str(path))
-    except BadInput as error:
-        assert len(str(error).splitlines()) == 1
+    found = one_line_or(hardware.machine, str(path))
+    assert found is None or found.chips >= 1
