@@ -210,7 +210,7 @@ class Model:
 
     def weight_bytes(self) -> float:
         """Bytes of all stored weights in their formats, without multi-token-prediction modules."""
-        return sum(size * bytes_per_number(self.formats[role]) for role, size in self._sizes_by_role())
+        return sum(size * bytes_per_number(self.formats[role]) for role, size in self.sizes_by_role())
 
     def with_formats(self, weights: str | None = None, kv: str | None = None) -> Model:
         """The same model with its quantisable weights (attention, feed-forward) or its KV cache in other formats."""
@@ -222,7 +222,8 @@ class Model:
             bytes_per_number(kv)
         return replace(self, formats=MappingProxyType(formats), kv_format=kv or self.kv_format)
 
-    def _sizes_by_role(self) -> Iterator[tuple[str, int]]:
+    def sizes_by_role(self) -> Iterator[tuple[str, int]]:
+        """Numbers stored under each role; a role may come more than once."""
         yield "embedding", self.embedding
         if not self.tied:
             yield "head", self.head.parameters

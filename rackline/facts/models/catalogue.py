@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ def model_names() -> tuple[str, ...]:
 @cache
 def model_aliases() -> dict[str, str]:
     """Other names (hub names, dated releases of the same sizes) of bundled models."""
+    import tomllib  # 10 ms that most names do not need
+
     with (_DATA / "model_aliases.toml").open("rb") as file:
         aliases: dict[str, str] = tomllib.load(file)["aliases"]
     return aliases

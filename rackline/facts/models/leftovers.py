@@ -9,7 +9,7 @@ from rackline.errors import BadInput
 from rackline.facts.models.fields import Fields
 
 # names that change neither parameters nor bytes nor multiply-adds: training, sampling, tokens, positions, scaling
-_HARMLESS = re.compile(
+_HARMLESS = (  # compiled only when something is left: most files leave nothing
     r"^_|dropout|_pdrop|_eps$|epsilon|norm_eps|init|_std$|_coef$|loss|jitter|noise|rope|rotary|theta|mscale|yarn"
     r"|_token|token_id|logit_scale|logits|softcap|scal(e|ing)|clip|alpha|beta|router_dtype|implementation|impl$|dtype"
     r"|norm_topk|scor|seq_aux|topk_method|ep_size|pretraining_tp|cache$|cache_impl|use_cache|chunk_size$|time_step_"
@@ -22,7 +22,7 @@ _HARMLESS = re.compile(
     r"|source|kind$|name$|_id$|_index$|low_precision|learned_pos_emb$|attn_uses|doc|expert_overlap|deepstack"
     r"|deepspeed|embd_|transformers|is_decoder|is_encoder|cross_attention|bad_words|do_|suppress|log_|eos|bos|pad_|sep_")
 # words of structure: an unread field with one of them may change the arithmetic
-_STRUCTURAL = re.compile(
+_STRUCTURAL = (
     r"head|kv|expert|moe|mamba|ssm|window|lora|rank|indexer|latent|state|layer|block|pattern|size|dim|group|conv|expand"
     r"|hidden|inter|vocab|shared|sparse|dense|period|interval|freq|step|bias|mlp|ffn|ffw|attn|attention|topk|mtp|nextn"
     r"|altup|laurel|linear|recurrent|rnn|ratio|tie_|tied|embed|norm|parallel|alibi|conv|gate|compress|memory|cross|width"
@@ -35,9 +35,9 @@ def check(fields: Fields, unused: tuple[str, ...], known: frozenset[str]) -> Non
     left = [name for name, value in fields.given.items() if name not in passed and _says_something(value)]
     for name in left:
         twin = difflib.get_close_matches(name, [n for n in known if n not in fields.given], n=1, cutoff=0.84)
-        if twin and not _HARMLESS.search(name):
+        if twin and not re.search(_HARMLESS, name):
             raise BadInput(name, f"must be a field that {fields.family} has", fields.given[name], f"did you mean {twin[0]}?")
-    odd = [name for name in left if _STRUCTURAL.search(name.lower()) and not _HARMLESS.search(name.lower())]
+    odd = [name for name in left if re.search(_STRUCTURAL, name.lower()) and not re.search(_HARMLESS, name.lower())]
     if odd:
         raise BadInput(odd[0], f"must be a field that is understood for {fields.family}: it may change the arithmetic",
                        fields.given[odd[0]])

@@ -159,7 +159,7 @@ def _build(fields: Fields, family: Family, name: str, source: str, text: Mapping
     tied = fields.flag("tie_word_embeddings", bool(family.defaults.get("tie_word_embeddings", False)))
     layers = tuple(_layers(fields, family, slot, count) for slot, count in Counter(slots).items())
     mtp, mtp_vectors = _mtp(fields, family, slots, hidden)
-    formats, kv_format = weights.formats(text, f"{name} {source}", slots, fields.notes)
+    formats, kv_format = weights.formats(text, source or name, slots, fields.notes)
     norm = hidden * (1 + family.norm_bias)
     extra, extra_vectors = _per_layer_embedding(fields, len(slots), hidden)
     return Model(

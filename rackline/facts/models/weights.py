@@ -33,7 +33,7 @@ def dtype(data: Mapping[str, Any], notes: list[str]) -> str:
     """The format of weights that nothing quantises; bf16 with a note where the file does not say."""
     name = data.get("torch_dtype", data.get("dtype"))
     if name is None or name == "auto":
-        notes.append("the file names no dtype: weights are counted in bf16")
+        notes.append("the file names no dtype: what is not quantised is counted in bf16")
         return "bf16"
     if not isinstance(name, str) or name.removeprefix("torch.") not in _DTYPES:
         raise BadInput("torch_dtype", f"must be one of {', '.join(_DTYPES)}", name)
@@ -50,7 +50,8 @@ def formats(data: Mapping[str, Any], name: str, slots: list[Slot], notes: list[s
         if base == "fp8":  # DeepSeek's native files say only this: every linear layer but router and head
             return by_role | dict.fromkeys(_ROLES, "fp8"), "bf16"
         if _QUANTISED_NAME.search(name):
-            notes.append(f"the name {name} says the weights are quantised, the file does not: counted in {plain}")
+            notes.append(f"the name {name.split()[0].rstrip(':')} says the weights are quantised, the file does not: "
+                         f"counted in {plain}")
         return by_role, "bf16"
     if not isinstance(settings, dict):
         raise BadInput("quantization_config", "must be an object", settings)
