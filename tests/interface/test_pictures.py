@@ -1,0 +1,155 @@
+"""The text, the pictures and the page: complete, within their width, standing alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rackline
+from rackline.decisions.answer import Axis, Plot, Series
+from rackline.interface import canvas, figures
+from rackline.interface.html import to_html
+from rackline.interface.text import Look, to_text
+from tests.interface import fake
+from tests.interface.conftest import run
+
+FULL = fake.full()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_but_a_launch_command_is_wider_than_the_terminal(width: int):
+    lines = to_text(FULL, Look(width=width, explain=True, cite=True)).splitlines()
+    assert [line for line in lines if len(line) > width] == [line for line in lines if line.startswith("serve model")]
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_every_part_of_the_answer_is_in_the_text(width: int):
+    text = to_text(FULL, Look(width=width, explain=True, cite=True))
+    for part in ("One pass takes", "bound:", "Time against batch", "38.6 ms", "$751/Mtok", "36.0 %", "—", "∞", "Balance",
+                 "memory: KV cache", "Time of one pass", "c measured", "┊ B* (312)", "Assumes 8,192", "t = W / (n · BW)",
+                 "= 671e9 B", "= 1.16 ms", "-0.93", "2026-11-01", FULL.text[0][1].strip()):
+        assert part in text
+
+
+def test_the_text_names_the_facts_that_weigh_most_and_how_to_see_all():
+    assert "Rests on 2 facts, most of all chip.memory_bandwidth 8 TB/s (-0.93); --cite" in " ".join(rackline.show(FULL).split())
+
+
+def test_colours_are_for_terminals_alone():
+    assert "\x1b[" not in run("fake", "deepseek-v3", "--on", "h100-sxm").out
+    assert "\x1b[" in to_text(FULL, Look(colour=True))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", to_text(FULL, Look(colour=True))).split() == to_text(FULL, Look()).split()
+
+
+def test_words_that_look_like_markup_are_shown_as_they_are():
+    answer = replace(FULL, headline="[bold]x[/bold] :smile: [red", notes=("[/]",))
+    text = rackline.show(answer)
+    assert "[bold]x[/bold] :smile: [red" in text
+    assert "[/]" in text
+
+
+def test_a_long_table_is_cut_in_the_text_and_whole_in_the_file():
+    table = replace(FULL.tables[1], rows=tuple((f"n{i}", i) for i in range(1000)))
+    answer = replace(FULL, tables=(table,), plots=())
+    assert "960 more rows: --csv gives all 1,000" in rackline.show(answer)
+    assert "n999" in to_html(answer)
+
+
+_NUMBERS = st.lists(st.floats(), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(x=_NUMBERS, y=_NUMBERS, log=st.tuples(st.booleans(), st.booleans()), marks=st.booleans(), mark=st.floats())
+def test_any_numbers_are_drawn_or_left_out_never_a_fault(x, y, log, marks, mark):
+    size = min(len(x), len(y))
+    series = Series("s", x[:size], y[:size], low=y[:size], marks=marks)
+    plot = Plot("p", Axis("x", "count", log[0]), Axis("y", "seconds", log[1]), (series,), ((mark, "m"),))
+    text = to_text(replace(FULL, tables=(), plots=(plot,), text=()), Look(width=60))
+    assert all(len(line) <= 60 for line in text.splitlines())
+
+
+def test_a_rising_line_rises_in_the_terminal():
+    plot = Plot("p", Axis("x"), Axis("y"), (Series("s", [0, 1], [0, 1]),))
+    grid = canvas.draw(plot, 20, 10)
+    assert grid is not None
+    columns = [[row for row in range(10) if (row, column) in grid.dots] for column in range(20)]
+    assert all(min(left) >= min(right) for left, right in zip(columns, columns[1:], strict=False))
+    assert (columns[0], columns[-1]) == ([9], [0])
+
+
+@pytest.mark.parametrize(("low", "high", "log"), [(1, 4096, True), (0.012, 0.1, True), (0, 1, False), (3, 3, False),
+                                                  (1e-9, 1e12, True), (2, 2, True), (0.99, 1.0, False)])
+def test_ticks_lie_on_the_axis_rise_and_are_few(low: float, high: float, log: bool):
+    found = canvas.ticks(canvas.Scale(Axis("x", "count", log), low, high), 6)
+    values = [value for value, _ in found]
+    assert 1 <= len(values) <= 6
+    assert values == sorted(values)
+    assert all(low <= value <= high for value in values)
+
+
+def test_a_picture_is_svg_with_every_curve_and_no_date():
+    svg = figures.to_bytes(FULL, "svg")
+    ElementTree.fromstring(svg)
+    assert svg == figures.to_bytes(FULL, "svg")
+    assert b"<dc:date>" not in svg
+
+
+def test_a_figure_has_labels_scales_bands_marks_and_a_legend():
+    first, second = figures._figure(FULL.plots, FULL.headline).axes
+    assert (first.get_xlabel(), first.get_ylabel(), first.get_title(loc="left")) == (
+        "batch (sequences)", "time per pass", "Time of one pass")
+    assert (first.get_xscale(), second.get_xscale()) == ("log", "linear")
+    legend = first.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["bounds", "with a gap", "measured"]
+    assert legend.get_window_extent().x0 >= first.get_window_extent().x1
+    assert len(first.collections) == 1
+    assert [text.get_text() for text in first.texts] == ["B*: 312"]
+    assert second.get_legend() is None
+
+
+class _Page(HTMLParser):
+    """Collects tags and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.found: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.found += [(name, value or "") for name, value in attrs]
+
+
+def test_the_page_fetches_nothing_and_runs_nothing():
+    text = to_html(FULL)
+    page = _Page(text)
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.tags)
+    assert not any(name == "src" or name.startswith("on") for name, _ in page.found)
+    assert "default-src 'none'" in text
+    assert not re.search(r"url\((?!#)|@import", text)
+
+
+def test_the_page_has_unique_ids_and_no_dangling_reference():
+    page = _Page(to_html(FULL))
+    ids = [value for name, value in page.found if name == "id"]
+    references = {value[1:] for name, value in page.found if name.endswith("href") and value.startswith("#")}
+    assert len(ids) == len(set(ids))
+    assert references
+    assert references <= set(ids)
+
+
+def test_the_page_holds_the_whole_answer_with_its_signs_escaped():
+    text = to_html(FULL)
+    assert "memory &lt;bandwidth&gt; &amp; nothing else" in text
+    assert "<bandwidth>" not in text
+    for part in ("38.6 ms", "Balance", "t = W / (n · BW)", '<a href="https://example.org/d.pdf"', "Assumes 8,192"):
+        assert part in text
+    assert to_html(replace(FULL, feasible=False, reasons=("too big",))).count("Why not") == 1
