@@ -171,6 +171,17 @@ def machine_balance(F: Number, W: Number, w: Number) -> Number:
     return F * w / (2 * W)
 
 
+def ridge(F: Number, W: Number) -> Number:
+    """FLOPs per byte below which memory, or any other channel of W byte/s, is the bottleneck [FLOP/byte].
+
+    Eq: i = F/W
+    Ignores: that neither peak is reached in practice
+    Source: Williams, Waterman, Patterson 2009, roofline
+    >>> ridge(F=989e12, W=3.35e12)
+    """
+    return F / W
+
+
 def sparsity(N_total: Number, N_active: Number) -> Number:
     """Parameters stored over parameters that one token meets [1].
 

@@ -267,3 +267,28 @@ def decode_with_hops(t: Number, stages: Number, hop: Number) -> Number:
     >>> decode_with_hops(t=0.02, stages=4, hop=0.0025)
     """
     return t + stages * hop
+
+
+def largest_tensor_cut(d_ff: Number, axes: Number, link: Number, wire: Number, F: Number) -> Number:
+    """Chips that may share one feed-forward layer before its collectives take longer than its FLOPs [1].
+
+    link is the byte/s of one axis, both ways together; small experts have a small d_ff, so cutting them does not pay.
+
+    Eq: g = 2*d_ff*axes*link/(wire*F)
+    Ignores: latency, a gated layer's third matrix, the factor (g - 1)/g
+    Source: jax-ml scaling book: gather and scatter of d numbers a token against 4·d·d_ff/g FLOPs
+    >>> largest_tensor_cut(d_ff=28672, axes=2, link=1.8e11, wire=2, F=4.59e14)
+    >>> largest_tensor_cut(d_ff=2048, axes=1, link=1.8e12, wire=2, F=5e15)
+    """
+    return 2 * d_ff * axes * link / (wire * F)
+
+
+def largest_decode_cut(B: Number, d_ff: Number, w: Number, link: Number, wire: Number, W: Number) -> Number:
+    """Chips that may share one feed-forward layer before its collectives take longer than reading its weights [1].
+
+    Eq: g = w*d_ff*link/(wire*B*W)
+    Ignores: latency, a gated layer's third matrix, the factor (g - 1)/g
+    Source: jax-ml scaling book: gather and scatter of B·d numbers against 2·d·d_ff/g weights
+    >>> largest_decode_cut(B=64, d_ff=28672, w=2, link=9e10, wire=2, W=8.1e11)
+    """
+    return w * d_ff * link / (wire * B * W)

@@ -17,7 +17,8 @@ def size(low, high):
 
 
 CASE = st.fixed_dictionaries({"B": size(1, 1e5), "L": size(1, 1e6), "N_active": size(1e8, 1e12),
-                              "weights": size(1e9, 1e13), "kv": size(100, 1e6), "F": size(1e14, 1e18), "W": size(1e11, 1e15)})
+                              "weights": size(1e9, 1e13), "kv": size(100, 1e6), "F": size(1e14, 1e18),
+                              "W": size(1e11, 1e15)})
 MACHINE = ("F", "W")
 V3 = {"N_active": 37e9, "weights": 671e9, "kv": 35136.0}  # DeepSeek-V3 in fp8, its latent cache in one byte a number
 GB200_RACK = {"F": 72 * 5e15, "W": 72 * 8e12}

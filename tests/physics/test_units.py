@@ -17,7 +17,7 @@ for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "
     UNITS.define(line)
 
 PARAMETERS = {
-    "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside",
+    "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside link",
     "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back",
     "param": "N_active N_total d",
     "byte/param": "w", "byte/cached": "kv number_bytes",
@@ -32,6 +32,8 @@ SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
     "capacity.domain_weight_time": {"chip_bandwidth": "byte/s"},
     "capacity.domain_speedup": {"chip_bandwidth": "byte/s", "chip_bandwidth_before": "byte/s"},
+    "collectives.largest_tensor_cut": {"wire": "byte/token", "d_ff": "param"},
+    "collectives.largest_decode_cut": {"wire": "byte/token", "d_ff": "param"},
     "attention.prompt_intensity": {"number_bytes": "byte/FLOP"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
