@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rackline.decisions.engines import Launch, Role, launch, launch_apart
 from rackline.decisions.search import Option
+from rackline.facts.model import Model
 from rackline.systems.layout import Layout
 from rackline.systems.serving import Server, Workload
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm")
 
 
-def launch_texts(engine: str, server: Server, work: Workload, option: Option) -> Iterator[tuple[str, str]]:
-    """(title, text) of each asked engine's commands for one option; what an engine cannot run is said in the text."""
+def launch_texts(engine: str, server: Server, work: Workload, option: Option,
+                 weights: str | None = None) -> Iterator[tuple[str, str]]:
+    """(title, text) of each asked engine's commands for one option; what an engine cannot run is said in the text.
+
+    `weights` is a format to convert the checkpoint to at start, where it was asked for.
+    """
     for name in ENGINES if engine == "all" else (engine,):
-        main = _request(server, work, option, option.layout, "decode" if option.prefill else "together")
+        main = replace(_request(server, work, option, option.layout, "decode" if option.prefill else "together"),
+                       weights=weights)
         if option.prefill is None:
             command = launch(name, main)
         else:
-            command = launch_apart(name, _request(server, work, option, option.prefill, "prefill"), main)
+            first = replace(_request(server, work, option, option.prefill, "prefill"), weights=weights)
+            command = launch_apart(name, first, main)
         notes = "".join(f"\n# {note}" for note in command.notes)
         yield f"{name} {command.version}", "\n\n".join(text for _, text in command.commands) + notes
+
+
+# schemas and excerpts that name no repository of weights
+_NOT_HUBS = ("litgpt/", "tfdefault/", "native/", "excerpt/", "simai/")
+
+
+def checkpoint(model: Model) -> str:
+    """The hub name of the weights where the configuration's source tells it, else the model's name."""
+    found = re.match(r"(?:hub: )?([\w.-]+/[\w.-]+)(?=:|$)", model.source)
+    return found[1] if found and not found[1].startswith(_NOT_HUBS) else model.name
 
 
 def _pass_tokens(work: Workload, option: Option, layout: Layout, role: Role) -> float:
@@ -33,9 +52,10 @@ def _pass_tokens(work: Workload, option: Option, layout: Layout, role: Role) -> 
 
 def _request(server: Server, work: Workload, option: Option, layout: Layout, role: Role) -> Launch:
     machine = server.machine
-    node = machine.domain if layout.replica > machine.domain else None
+    host = machine.node or machine.domain
+    node = host if layout.replica > host else None
     tokens = _pass_tokens(work, option, layout, role)
-    return Launch(model=server.model.name, layout=layout,
+    return Launch(model=checkpoint(server.model), layout=layout,
                   max_sequences=max(1, int(option.batch if role != "prefill" else option.prompts * layout.data)),
                   max_tokens=max(1, int(tokens)), max_length=int(work.longest) + 1, kv_format=server.model.kv_format,
                   role=role, node=node, architecture=server.model, machine=machine)

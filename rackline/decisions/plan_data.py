@@ -125,7 +125,8 @@ def nearest(planned: Planned) -> dict[str, Any]:
 
 def launches(planned: Planned) -> Iterator[tuple[str, str]]:
     """Launch commands of the asked engines for the best option."""
-    yield from launch_texts(planned.request.engine, planned.question.server, planned.question.work, planned.best)
+    yield from launch_texts(planned.request.engine, planned.question.server, planned.question.work, planned.best,
+                            planned.request.weights)
 
 
 def data(planned: Planned, rows: list[dict[str, Any]]) -> dict[str, Any]:

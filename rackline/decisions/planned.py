@@ -53,7 +53,8 @@ def workload(q: Any) -> Workload:
     if trace is not None:
         if (q.input, q.output, q.context) != (None, None, None):
             raise BadInput("--trace", "brings its own lengths: give no --input, --output or --context", trace.name)
-        return Workload(tuple(Kind(*kind) for kind in quantiles(trace, KINDS)), trace.name)
+        longest = float((trace.input_tokens + trace.output_tokens).max())
+        return Workload(tuple(Kind(*kind) for kind in quantiles(trace, KINDS)), trace.name, longest)
     if decode_only(q):
         return Workload((Kind(float(q.context) - 0.5, 1.0, 1.0),), "fixed context")
     if q.input is None:

@@ -93,6 +93,7 @@ class Machine(Record):
     chip: Chip
     chips: int
     domain: int
+    node: int | None = None  # chips of one host, where it holds fewer than the domain
     scale_up: Network | None = None
     scale_out: Network | None = None
     tiers: tuple[Tier, ...] = ()

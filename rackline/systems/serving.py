@@ -37,6 +37,7 @@ class Workload:
 
     kinds: tuple[Kind, ...]
     name: str = ""
+    most: float = 0.0  # tokens of the longest request, where the kinds are averages of several
 
     @property
     def input(self) -> float:
@@ -56,7 +57,7 @@ class Workload:
     @property
     def longest(self) -> float:
         """Tokens of the longest request."""
-        return max(k.input + k.output for k in self.kinds)
+        return max(self.most, max(k.input + k.output for k in self.kinds))
 
     def decoding(self, batch: Number) -> Pass:
         """A decode pass of `batch` sequences in steady state: each kind in proportion to the time it stays."""
