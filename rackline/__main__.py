@@ -1,6 +1,8 @@
 """`python -m rackline`."""
 
+import sys
+
 from rackline.interface.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

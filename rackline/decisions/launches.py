@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rackline.decisions.engines import Launch, Role, launch, launch_apart
+from rackline.decisions.engines import Launch, LaunchCommand, Role, launch, launch_apart
 from rackline.decisions.search import Option
 from rackline.facts.model import Model
 from rackline.systems.layout import Layout
 from rackline.systems.serving import Server, Workload
 
+TRIED = 300  # options of a ranking that are offered to an engine before it counts as unable
 ENGINES = ("vllm", "sglang", "tensorrt-llm")
 
 
-def launch_texts(engine: str, server: Server, work: Workload, option: Option,
+def launch_texts(engine: str, server: Server, work: Workload, ranked: Sequence[Option],
                  weights: str | None = None) -> Iterator[tuple[str, str]]:
-    """(title, text) of each asked engine's commands for one option; what an engine cannot run is said in the text.
+    """(title, text) for each asked engine: the commands of the best option that it can run, or why it runs none.
 
     `weights` is a format to convert the checkpoint to at start, where it was asked for.
     """
     for name in ENGINES if engine == "all" else (engine,):
-        main = replace(_request(server, work, option, option.layout, "decode" if option.prefill else "together"),
-                       weights=weights)
-        if option.prefill is None:
-            command = launch(name, main)
-        else:
-            first = replace(_request(server, work, option, option.prefill, "prefill"), weights=weights)
-            command = launch_apart(name, first, main)
-        notes = "".join(f"\n# {note}" for note in command.notes)
-        yield f"{name} {command.version}", "\n\n".join(text for _, text in command.commands) + notes
+        tried = ((rank, _command(name, server, work, option, weights)) for rank, option in enumerate(ranked[:TRIED]))
+        first = next(tried)
+        rank, command = next((one for one in (first, *tried) if not one[1].reasons), first)
+        notes = [f"{name} cannot run the best option ({first[1].reasons[0]}); this is number {rank + 1}."] if rank else []
+        text = "\n\n".join(text for _, text in command.commands)
+        yield f"{name} {command.version}", text + "".join(f"\n# {note}" for note in (*notes, *command.notes))
+
+
+def _command(name: str, server: Server, work: Workload, option: Option, weights: str | None) -> LaunchCommand:
+    def request(layout: Layout, role: Role) -> Launch:
+        return replace(_request(server, work, option, layout, role), weights=weights)
+
+    if option.prefill is None:
+        return launch(name, request(option.layout, "together"))
+    return launch_apart(name, request(option.prefill, "prefill"), request(option.layout, "decode"))
 
 
 # schemas and excerpts that name no repository of weights

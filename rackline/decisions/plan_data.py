@@ -125,7 +125,7 @@ def nearest(planned: Planned) -> dict[str, Any]:
 
 def launches(planned: Planned) -> Iterator[tuple[str, str]]:
     """Launch commands of the asked engines for the best option."""
-    yield from launch_texts(planned.request.engine, planned.question.server, planned.question.work, planned.best,
+    yield from launch_texts(planned.request.engine, planned.question.server, planned.question.work, planned.ranked,
                             planned.request.weights)
 
 
