@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rackline.decisions.stepping import Case
+from rackline.decisions.stepping import CACHE_TERMS, Case
 from rackline.physics import blackboard
 from rackline.systems.layout import Layout
 from rackline.systems.ledger import ledger
@@ -39,7 +39,7 @@ def crossing(gap: Callable[[np.ndarray], np.ndarray], most: float = ENDLESS) -> 
 
 
 def balance_batch(case: Case, context: float) -> float:
-    """Batch of a replica at which the ledger's compute takes as long as its memory; infinite where KV alone is longer."""
+    """Batch of a replica at which the ledger's compute takes as long as memory; infinite where KV alone is longer."""
 
     def gap(ranks: np.ndarray) -> np.ndarray:
         step = case.step(ranks * case.unit, context)
@@ -87,7 +87,7 @@ def drain_batch(case: Case, context: float, drain: float) -> float:
 
 @dataclass(frozen=True)
 class Penalty:
-    """Cost of a token at batch 1 over that in an endless batch: all weights charged, experts counted, the whole ledger."""
+    """Cost of a token at batch 1 over an endless batch: all weights charged, experts counted, the whole ledger."""
 
     two_term: float
     experts_counted: float
@@ -107,4 +107,4 @@ def batch_one_penalty(case: Case, context: float) -> Penalty:
 def weights_read_by_one(case: Case) -> float:
     """Bytes of weights that one token reads on one chip: only the experts it asks for."""
     one = ledger(case.server.model, Layout(), decode(1.0, 0.0))
-    return float(sum(work.bytes for name, work in one.items() if not name.endswith(("scores", ".state"))))
+    return float(sum(work.bytes for name, work in one.items() if not name.endswith(CACHE_TERMS)))

@@ -19,8 +19,9 @@ from rackline.systems.memory import memory
 from rackline.systems.work import total
 
 FLEET = Fact(value=1.28e8, unit="tokens/s", kind="assumed", low=1e8, high=1e9, date="2026-11-21",
-             source="Reiner Pope's lecture: \"hundreds of millions\" of tokens a second for a large provider; 128 million "
-                    "makes its 128 thousand the thousandth that it says", note="announced totals may count input tokens")
+             note="announced totals may count input tokens",
+             source="Reiner Pope's lecture: \"hundreds of millions\" of tokens a second for a large provider; "
+                    "128 million makes its 128 thousand the thousandth that it says")
 
 
 def utilisation(case: Case, batch: float, context: float) -> dict[str, float]:
@@ -78,7 +79,7 @@ def drain_time(case: Case) -> float:
 
 
 def scale(case: Case, context: float) -> dict[str, float]:
-    """The least tokens/s that use a replica well: B*/interval by the lecture and by the ledger, and where compute ends."""
+    """The least tokens/s that use a replica well, B*/interval, by the lecture and the ledger; where compute ends."""
     s, drain = case.symbols, drain_time(case)
     lecture = operating.train_rate(blackboard.balance_batch(**s.of("F", "W", "w", "N_total", "N_active")), drain)
     balance = balance_batch(case, context)
@@ -89,8 +90,8 @@ def scale(case: Case, context: float) -> dict[str, float]:
             "share_of_fleet": float(operating.fleet_share(lecture, FLEET.value))}
 
 
-def prefill_against_decode(case: Case, batch: float, context: float) -> dict[str, float]:
-    """Seconds a token in a decode of `batch` and in prompts of `context` tokens, one a rank; where compute takes over."""
+def prefill_against_decode(case: Case, batch: float, context: float) -> dict[str, Any]:
+    """Seconds a token in a decode and in prompts of `context` tokens, one a rank; where compute takes over."""
     s, prompts = case.symbols, case.prompting()
     length, ranks = max(context, 1.0), float(case.unit)
 

@@ -12,7 +12,7 @@ from rackline.decisions.stepped import gather
 
 
 def answer(q: Any) -> Answer:
-    """The step: BadInput for contradictory options; infeasible with reasons where the model or the batch does not fit."""
+    """The step: BadInput for contradictory options; infeasible with reasons where model or batch does not fit."""
     points = asked(q)
     choice = choose(q, points)
     if choice.case is None:

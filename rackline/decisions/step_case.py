@@ -74,7 +74,7 @@ def _check_kind(q: Any, contexts: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """The case that a question is about with the rule that chose its layout; `case` None: nothing fits, with reasons."""
+    """The case that a question is about and the rule that chose its layout; `case` None: nothing fits, with reasons."""
 
     case: Case | None
     rule: str = ""

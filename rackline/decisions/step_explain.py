@@ -46,13 +46,14 @@ def _ledger_lines(stepped: Stepped) -> Iterator[Line]:
                float(step.network), "seconds")
     parts = f"{float(step.compute):.4g}, {float(step.memory):.4g}, {float(step.network):.4g}"
     yield Line("pass, all overlapped", "max(compute, memory, network)", f"max({parts})", float(step.lower), "seconds")
-    yield Line("pass, terms in sequence", "sum over terms of max(compute, memory) + network", f"{len(step.terms)} terms",
-               float(step.time), "seconds")
+    yield Line("pass, terms in sequence", "sum over terms of max(compute, memory) + network",
+               f"{len(step.terms)} terms", float(step.time), "seconds")
     yield Line("pass, nothing overlapped", "compute + memory + network", parts.replace(",", " +"), float(step.upper),
                "seconds")
     tokens = float(case.tokens(stepped.batch, stepped.context)) * case.layout.replicas
+    chips = case.server.machine.chips
     yield Line("cost of a million tokens", "price*chips/3600*time/tokens*1e6",
-               f"{case.price.value:g} × {case.server.machine.chips} / 3600 × {float(step.time):.4g} / {tokens:,.0f} × 1e6",
+               f"{case.price.value:g} × {chips} / 3600 × {float(step.time):.4g} / {tokens:,.0f} × 1e6",
                n["cost"], "dollars")
 
 
@@ -89,8 +90,8 @@ def _lecture_lines(stepped: Stepped) -> Iterator[Line]:
 def _joint_lines(stepped: Stepped) -> Iterator[Line]:
     n, s = stepped.numbers, stepped.case.symbols
     joint, context = n["operating_point"], max(stepped.context, 1.0)
-    yield Line("ledger: balance batch", "compute(B) = memory(B), solved on the pass", "whole sequences a rank, straight "
-               "lines between", n["balance_batch"], "count")
+    yield Line("ledger: balance batch", "compute(B) = memory(B), solved on the pass",
+               "whole sequences a rank, straight lines between", n["balance_batch"], "count")
     yield Line("ledger: balance context", "compute(L) = memory(L) in an endless batch, solved on the pass",
                f"{ENDLESS:.3g} sequences a rank", n["balance_context"], "tokens")
     yield Line("joint operating batch", "min(largest that fits, balance batch)",
@@ -104,8 +105,8 @@ def notes(stepped: Stepped) -> Iterator[str]:
     """What the numbers rest on, and where the lecture's own do not agree with one another."""
     case, n = stepped.case, stepped.numbers
     yield stepped.rule
-    yield ("A bound, not a forecast: datasheet rates, no overhead but network latency. The pass: terms in sequence, each "
-           "overlapping its own arithmetic and memory; lower: all overlap; upper: nothing does.")
+    yield ("A bound, not a forecast: datasheet rates, no overhead but network latency. The pass: terms in sequence, "
+           "each overlapping its own arithmetic and memory; lower: all overlap; upper: nothing does.")
     yield f"Chip-hour at {case.price.shown()}: {case.price.source}. Idle chips are paid for."
     if case.kind == "verify":
         yield "Cost counts every checked token; those that are rejected make the accepted ones dearer."
@@ -117,7 +118,7 @@ def notes(stepped: Stepped) -> Iterator[str]:
     yield from _balance_notes(stepped)
     yield from _difference_notes(stepped)
     yield (f"One replica at its least efficient scale makes {units.show(n['share_of_fleet'], 'ratio')} of a fleet's "
-           f"{FLEET.shown()} tokens/s, and {units.show(n['share_of_saturation'], 'ratio')} of where its compute saturates.")
+           f"{FLEET.shown()}, and {units.show(n['share_of_saturation'], 'ratio')} of where its compute saturates.")
 
 
 def _balance_notes(stepped: Stepped) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _balance_notes(stepped: Stepped) -> Iterator[str]:
         yield f"No balance context: {n['balance_context_reason']}."
     elif n["balance_context"] > 1.2 * n["balance_context_lecture"]:
         yield (f"The ledger's balance context is {n['balance_context'] / n['balance_context_lecture']:.3g} times the "
-               "lecture's: attention's own arithmetic, which the lecture leaves out, grows with the context as KV does.")
+               "lecture's: attention's own arithmetic, which the lecture leaves out, grows with the context like KV.")
 
 
 def _difference_notes(stepped: Stepped) -> Iterator[str]:
@@ -141,14 +142,15 @@ def _difference_notes(stepped: Stepped) -> Iterator[str]:
         yield f"B* and a memory full of KV (difference 5): here there is no B*; {joint}."
     else:
         yield (f"B* and a memory full of KV are two points (difference 5): B* of {at['batch']:,.0f} takes "
-               f"{units.show(at['interval'], 'seconds')} with {units.show(at['memory_share'], 'ratio')} of the memory; {joint}.")
+               f"{units.show(at['interval'], 'seconds')} with {units.show(at['memory_share'], 'ratio')} of the memory; "
+               f"{joint}.")
     yield (f"Joint operating point: batch {p['batch']:,.0f} every {units.show(p['interval'], 'seconds')}, compute "
            f"{units.show(p['compute_utilisation'], 'ratio')} busy, limited by {p['limited_by']}.")
-    yield (f"The memory drains in {units.show(drain, 'seconds')}, {drain / LECTURE_DRAIN:.3g} times the lecture's 20 ms "
-           f"(difference 7); a pass of {p['drain_batch']:,.0f} sequences takes so long.")
+    yield (f"The memory drains in {units.show(drain, 'seconds')}, {drain / LECTURE_DRAIN:.3g} times the lecture's "
+           f"20 ms (difference 7); a pass of {p['drain_batch']:,.0f} sequences takes so long.")
     ratio = n["prefill"]["decode_over_prefill"]
-    yield (f"An output token costs {ratio:.3g} times an input token here; five times and a balance context of 200k tokens "
-           "do not hold at once (difference 13): below the balance context a large batch makes output about as cheap as input.")
+    yield (f"An output token costs {ratio:.3g} times an input token here; five times, and a balance context of 200k, do "
+           "not hold at once (difference 13): below that context a large batch makes output as cheap as input.")
 
 
 def sources(stepped: Stepped) -> tuple[Source, ...]:

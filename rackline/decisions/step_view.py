@@ -36,10 +36,11 @@ def headline(stepped: Stepped) -> str:
     case, step = stepped.case, stepped.step
     what = {"decode": "A decode step", "prefill": "A prefill pass", "verify": "A verify pass"}[case.kind]
     length = "prompt tokens" if case.kind == "prefill" else "cached tokens"
+    time, lower, upper = (units.show(float(x), "seconds") for x in (step.time, step.lower, step.upper))
+    cost = units.show(stepped.numbers["cost"], "dollars")
     return (f"{what} of {case.server.model.name} on {case.server.machine.title} ({case.layout.name()}) takes "
-            f"{units.show(float(step.time), 'seconds')} for {stepped.batch:,.0f} sequences of {stepped.context:,.0f} "
-            f"{length} (between {units.show(float(step.lower), 'seconds')} and {units.show(float(step.upper), 'seconds')}); "
-            f"{step.limiter}-bound, {units.show(stepped.numbers['cost'], 'dollars')} per million {TOKENS[case.kind]} tokens.")
+            f"{time} for {stepped.batch:,.0f} sequences of {stepped.context:,.0f} {length} (between {lower} and "
+            f"{upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
 
 
 def _summary_table(stepped: Stepped) -> Table:
@@ -48,8 +49,9 @@ def _summary_table(stepped: Stepped) -> Table:
             ("compute", step.compute), ("memory: weights", step.weights), ("memory: KV cache", step.cache),
             ("network", step.network))
     cells = [(name, float(value), float(value / step.time)) for name, value in rows]
-    title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {stepped.case.server.machine.chips} chips, "
-             f"MFU {units.show(n['mfu'], 'ratio')}, memory bandwidth {units.show(n['memory_utilisation'], 'ratio')}, "
+    chips = stepped.case.server.machine.chips
+    title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {chips} chips, MFU "
+             f"{units.show(n['mfu'], 'ratio')}, memory bandwidth {units.show(n['memory_utilisation'], 'ratio')}, "
              f"memory {units.show(n['memory']['memory_share'], 'ratio')} of usable")
     return Table(title, (Column("what"), Column("time", "seconds"), Column("of the pass", "ratio")), tuple(cells))
 
@@ -66,10 +68,10 @@ def _curve_table(stepped: Stepped) -> Table:
     against, curve = stepped.points.against, stepped.curve
     given = stepped.points.batches if against == "batch" else stepped.points.contexts
     count = len(curve) if 1 < given.size <= _MOST_ROWS else min(len(curve), _ROWS)
-    keys = (against, "time", "lower", "upper", "weights", "cache", "compute", "network", "tokens_per_second", "cost", "fits")
-    columns = (Column(against, "count"), Column("time", "seconds"), Column("lower", "seconds"), Column("upper", "seconds"),
-               Column("weights", "seconds"), Column("KV", "seconds"), Column("compute", "seconds"),
-               Column("network", "seconds"), Column("tok/s", "count"), Column("$/Mtok", "dollars"), Column("fits"))
+    seconds = ("time", "lower", "upper", "weights", "cache", "compute", "network")
+    keys = (against, *seconds, "tokens_per_second", "cost", "fits")
+    columns = (Column(against, "count"), *(Column("KV" if s == "cache" else s, "seconds") for s in seconds),
+               Column("tok/s", "count"), Column("$/Mtok", "dollars"), Column("fits"))
     picked = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(int))
     return Table(f"Against {against}", columns, tuple(tuple(_flat(curve[i][k]) for k in keys) for i in picked))
 
@@ -91,14 +93,15 @@ def _cell(value: float | None, unit: str) -> str:
 def _crossings(stepped: Stepped) -> Iterator[tuple[Any, ...]]:
     n = stepped.numbers
     p, first, point = n["batch_one_penalty"], n["prefill"], n["operating_point"]
+    shares = [f"mfu_at_{x}balance_context" for x in ("", "twice_")]
     yield "latency floor: all weights read once", "seconds", n["floor_layout"], n["floor"]
     yield "latency at batch 1, experts counted", "seconds", n["floor_batch_one"], None
     yield "knee: KV or compute as long as the weights", "count", n["knee"], None
     yield "balance batch B*, KV counted", "count", n["balance_batch"], n["balance_batch_lecture_with_kv"]
     yield "balance batch B*, no KV", "count", n["balance_batch_without_kv"], n["balance_batch_lecture"]
     yield "balance context L*, endless batch", "tokens", n["balance_context"], n["balance_context_lecture"]
-    yield "compute in use at L*", "ratio", n["mfu_at_balance_context"], n["mfu_at_balance_context_lecture"]
-    yield "compute in use at 2 L*", "ratio", n["mfu_at_twice_balance_context"], n["mfu_at_twice_balance_context_lecture"]
+    yield "compute in use at L*", "ratio", n[shares[0]], n[f"{shares[0]}_lecture"]
+    yield "compute in use at 2 L*", "ratio", n[shares[1]], n[f"{shares[1]}_lecture"]
     yield "cost of batch 1 over endless, no KV: all weights", "count", None, p["two_term"]
     yield "the same, only the experts hit", "count", p["ledger"], p["experts_counted"]
     yield "drain time of the memory", "seconds", None, n["drain_time"]
@@ -106,7 +109,7 @@ def _crossings(stepped: Stepped) -> Iterator[tuple[Any, ...]]:
         "minimum_efficient_scale"]
     yield "compute saturates at, tok/s", "tokens/s", None, n["compute_saturation"]
     yield "decode over prefill per token", "count", first["decode_over_prefill"], first["decode_over_prefill_lecture"]
-    yield "prompt length from which compute limits", "tokens", first["crossing_length"], first["crossing_length_lecture"]
+    yield "prompt from which compute limits", "tokens", first["crossing_length"], first["crossing_length_lecture"]
     yield "operating batch (joint)", "count", point["batch"], point["lecture"]["batch"]
     yield "its interval", "seconds", point["interval"], point["lecture"]["interval"]
     yield "its compute utilisation", "ratio", point["compute_utilisation"], point["lecture"]["mfu"]
@@ -133,7 +136,8 @@ def _cost_plot(stepped: Stepped) -> Plot:
     parts = [_series(stepped, f"cost_{key}", name) for key, name in _PARTS]
     return Plot(f"Cost of {TOKENS[stepped.case.kind]} tokens against {stepped.points.against}", _axis(stepped),
                 Axis("$ per million tokens", "dollars", log=True),
-                (_series(stepped, "cost", "cost", ("cost_lower", "cost_upper")), *parts, *floors, here), _marks(stepped))
+                (_series(stepped, "cost", "cost", ("cost_lower", "cost_upper")), *parts, *floors, here),
+                _marks(stepped))
 
 
 def _axis(stepped: Stepped) -> Axis:
@@ -155,12 +159,11 @@ def _series(stepped: Stepped, key: str, name: str, band: tuple[str, str] | None 
 
 def _marks(stepped: Stepped) -> tuple[tuple[float, str], ...]:
     n = stepped.numbers
+    limit = float(stepped.case.server.model.max_context or math.inf)
+    named = [(n["knee"], "knee"), (n["balance_batch"], "B*"), (n["operating_point"]["batch"], "operating point"),
+             (n["largest_batch"], "largest that fits")]
     if stepped.points.against == "context":
-        named = ((n["balance_context"], "L*"), (n["largest_context"], "largest that fits"),
-                 (float(stepped.case.server.model.max_context or math.inf), "model's own limit"))
-    else:
-        named = ((n["knee"], "knee"), (n["balance_batch"], "B*"), (n["operating_point"]["batch"], "operating point"),
-                 (n["largest_batch"], "largest that fits"))
+        named = [(n["balance_context"], "L*"), (n["largest_context"], "largest that fits"), (limit, "model's own limit")]
     return tuple((float(x), label) for x, label in named if math.isfinite(x) and x > 0)
 
 
@@ -178,9 +181,10 @@ def fits_nowhere(q: Any, points: Asked, reasons: tuple[str, ...], remedies: tupl
 def batch_too_large(case: Case, points: Asked, batch: float) -> Answer:
     """The answer when the batch asked for does not fit: the most that does, in either direction."""
     most, longest = float(case.largest_batch(points.context)), float(case.largest_context(batch))
+    name = case.server.model.name
     reasons = (f"{case.layout.name()}: at most {most:,.0f} sequences of {points.context:,.0f} tokens fit a replica",
                f"{batch:,.0f} sequences fit with at most {longest:,.0f} tokens each" if longest >= 1 else
                f"{batch:,.0f} sequences fit with no context at all")
-    return Answer("step", f"A batch of {batch:,.0f} sequences of {points.context:,.0f} tokens of {case.server.model.name} "
-                  f"does not fit on {case.server.machine.title}.", feasible=False, reasons=reasons,
+    return Answer("step", f"A batch of {batch:,.0f} sequences of {points.context:,.0f} tokens of {name} does not fit on "
+                  f"{case.server.machine.title}.", feasible=False, reasons=reasons,
                   data={"largest_batch": most, "largest_context": longest, "layout_name": case.layout.name()})

@@ -40,7 +40,8 @@ class Stepped:
 def gather(case: Case, points: Asked, rule: str, batch: float) -> Stepped:
     """Everything about one case at one batch."""
     step = case.step(batch, points.context)
-    return Stepped(case, points, rule, batch, step, tuple(curve(case, points, batch)), numbers(case, batch, points.context))
+    return Stepped(case, points, rule, batch, step, tuple(curve(case, points, batch)),
+                   numbers(case, batch, points.context))
 
 
 def data(stepped: Stepped) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def terms(stepped: Stepped) -> list[dict[str, Any]]:
 
 
 def curve(case: Case, points: Asked, batch: float) -> list[dict[str, Any]]:
-    """Points of the curves: seconds by resource with their bounds, dollars per million tokens by part, whether it fits."""
+    """Points of the curves: seconds by resource with bounds, dollars per million tokens by part, whether it fits."""
     batches, contexts = grid(case, points, batch)
     step = case.step(batches, contexts)
     fits = batches <= case.largest_batch(contexts)
@@ -111,7 +112,8 @@ def _floors(case: Case, context: float) -> dict[str, Any]:
     bandwidth = case.server.machine.chip.memory_bandwidth.value
     floor = case.step(endless, context)
     held = weight_bytes(case.server.model, case.layout) * case.layout.pipeline
-    return {"floor": float(blackboard.latency_floor(**s.of("w", "N_total", "W"))), "floor_layout": float(held / bandwidth),
+    return {"floor": float(blackboard.latency_floor(**s.of("w", "N_total", "W"))),
+            "floor_layout": float(held / bandwidth),
             "floor_batch_one": float(case.step(1.0, context).time),
             "cost_floor": float(case.cost(floor.lower, endless, context)),
             "cost_floor_parts": {p: float(case.cost(getattr(floor, p), endless, context))
@@ -121,12 +123,12 @@ def _floors(case: Case, context: float) -> dict[str, Any]:
 
 def _balance(case: Case, context: float) -> dict[str, Any]:
     s, ours = case.symbols, balance.balance_batch(case, context)
-    known = s.of("N_active", "kv", "F", "W")
+    with_kv = blackboard.balance_batch_with_kv(context, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
     reason = "" if math.isfinite(ours) else "reading KV takes longer than computing at every batch"
     return {"balance_batch": ours, "balance_batch_reason": reason,
             "balance_batch_without_kv": balance.balance_batch(case, 0.0),
             "balance_batch_lecture": float(blackboard.balance_batch(**s.of("F", "W", "w", "N_total", "N_active"))),
-            "balance_batch_lecture_with_kv": float(blackboard.balance_batch_with_kv(context, weights=s.weights, **known))}
+            "balance_batch_lecture_with_kv": float(with_kv)}
 
 
 def _contexts(case: Case) -> dict[str, Any]:

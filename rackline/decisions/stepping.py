@@ -18,7 +18,7 @@ from rackline.systems.serving import Server
 from rackline.systems.symbols import Symbols, symbols
 
 Number = Any
-_CACHE_TERMS = ("scores", ".state")  # the ledger's terms whose bytes belong to sequences, not to weights
+CACHE_TERMS = ("scores", ".state")  # the ledger's terms whose bytes belong to sequences, not to weights
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,10 @@ class Case:
 
 def split(timed: PassTime, stages: Number) -> Step:
     """A stage's time as a Step through so many stages."""
-    cache, weights = (sum((t.memory for name, t in timed.terms.items() if name.endswith(_CACHE_TERMS) == own), start=0.0)
-                      for own in (True, False))
-    parts = np.broadcast_arrays(*(part * stages for part in (timed.compute, weights, cache, timed.network, timed.time)))
-    return Step(*(part[()] for part in parts),
+    weights, cache = (
+        sum((t.memory for name, t in timed.terms.items() if name.endswith(CACHE_TERMS) == own), start=0.0)
+        for own in (False, True))
+    parts = (timed.compute, weights, cache, timed.network, timed.time)
+    compute, weights, cache, network, time = (x[()] for x in np.broadcast_arrays(*(part * stages for part in parts)))
+    return Step(compute, weights, cache, network, time,
                 {name: TermTime(*(getattr(t, r) * stages for r in RESOURCES)) for name, t in timed.terms.items()})
