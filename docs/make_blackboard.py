@@ -24,8 +24,8 @@ Every equation of `rackline.physics`, made from its docstrings by `docs/make_bla
 A test parses each equation, requires its symbols to be the function's parameters, compares it with the code on random
 arrays and checks its unit; another test makes this page again and compares.
 
-Units: `token` is a token that a pass computes, `cached` one that it reads from the KV cache (a context is so many cached
-per token), `param` a parameter. A FLOP is one `param` times one `token`, and the 2 in the equations counts the
+Units: `token` is a token that a pass computes, `cached` one that it reads from the KV cache (a context is so many
+cached per token), `param` a parameter. A FLOP is one `param` times one `token`, and the 2 in the equations counts the
 multiply and the add. `1` is a plain number. All else is SI, without prefixes.
 """
 

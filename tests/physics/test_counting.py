@@ -231,13 +231,13 @@ def test_row_c9_one_head_is_duplicated_on_every_chip(g):
 
 
 @quick
-@given(C=st.floats(1e10, 1e13), L=st.integers(1, 10**6), weights=st.floats(1e9, 1e13), kv=st.floats(100, 1e6))
-def test_the_largest_batch_fits_and_one_more_does_not(C, L, weights, kv):
-    B = capacity.largest_batch(C, L, weights, kv)
+@given(memory=st.floats(1e10, 1e13), L=st.integers(1, 10**6), weights=st.floats(1e9, 1e13), kv=st.floats(100, 1e6))
+def test_the_largest_batch_fits_and_one_more_does_not(memory, L, weights, kv):
+    B = capacity.largest_batch(memory, L, weights, kv)
     assert B == int(B)
     assert B >= 0
-    assert B == 0 or weights + B * L * kv <= C * (1 + 1e-9)
-    assert weights > C or weights + (B + 1) * L * kv > C * (1 - 1e-9)
-    if weights < C and B > 0:
-        assert capacity.largest_context(C, B, weights, kv) >= L * (1 - 1e-9)
-        assert capacity.chips_needed(C * (1 + 1e-9), B, L, weights, kv) == 1
+    assert B == 0 or weights + B * L * kv <= memory * (1 + 1e-9)
+    assert weights > memory or weights + (B + 1) * L * kv > memory * (1 - 1e-9)
+    if B > 0:
+        assert capacity.largest_context(memory, B, weights, kv) >= L * (1 - 1e-9)
+        assert capacity.chips_needed(memory * (1 + 1e-9), B, L, weights, kv) == 1
