@@ -11,7 +11,7 @@ from rackline.decisions.answer import Answer
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.decisions.planned import Planned, decode_only, workload
-from rackline.decisions.search import ORDER, Search, Targets, search
+from rackline.decisions.search import Search, Targets, ranked, search
 from rackline.errors import BadInput
 from rackline.systems.layout import Layout
 from rackline.systems.placing import layouts, why_not
@@ -33,7 +33,7 @@ def answer(q: Any) -> Answer:
     modes = ("decode",) if decode_only(q) else MODES[q.mode]
     found = search(question, fitting, modes)
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
-                      sorted(found.options, key=ORDER[q.goal]))
+                      ranked(found.options, q.goal))
     return plan_view.answer(planned) if planned.ranked else plan_view.misses_targets(planned)
 
 

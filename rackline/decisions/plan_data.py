@@ -129,7 +129,7 @@ def launches(planned: Planned) -> Iterator[tuple[str, str]]:
                             planned.request.weights)
 
 
-def data(planned: Planned, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def data(planned: Planned, rows: list[dict[str, Any]], commands: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The whole plan for --json."""
     q, work = planned.question, planned.question.work
     finite = lambda x: float(x) if np.isfinite(x) else None  # noqa: E731
@@ -147,5 +147,5 @@ def data(planned: Planned, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "trace_requests_per_second": trace_rate(planned),
         "infeasible": [{"layout": x.name(), "reasons": list(why)} for x, why in planned.infeasible],
         "missed": [{"layout": x.name(), "reason": why} for x, why in planned.found.missed],
-        "launch": [{"what": name, "command": text} for name, text in launches(planned)],
+        "launch": [{"what": name, "command": text} for name, text in commands],
     }

@@ -17,6 +17,7 @@ from rackline.decisions.plan_explain import explain, sources
 from rackline.decisions.planned import Planned, limits
 from rackline.decisions.search import Option, Search
 from rackline.systems.layout import Layout
+from rackline.systems.memory import weight_bytes
 
 _NUMBERS = re.compile(r"[0-9][0-9.,]*( [kMGT]?B)?")
 _LABELS = {"together": "prefill and decode together", "apart": "prefill and decode apart", "decode": "decode only"}
@@ -26,12 +27,13 @@ def answer(planned: Planned) -> Answer:
     """The full answer of a plan that found something."""
     top = planned.ranked[: max(1, planned.request.top)]
     rows = [plan_data.option(planned, o) for o in top]
+    commands = tuple(plan_data.launches(planned))
     return Answer(
         question="plan", headline=headline(planned), badge="bound",
         tables=(_ranked_table(rows, planned), _goals_table(planned), _limits_table(planned), _reasons_table(planned)),
         plots=(_frontier_plot(planned), _price_plot(planned)),
         notes=tuple(_notes(planned)), explain=explain(planned), sources=sources(planned),
-        text=tuple(plan_data.launches(planned)), data=plan_data.data(planned, rows))
+        text=commands, data=plan_data.data(planned, rows, commands))
 
 
 def headline(planned: Planned) -> str:
@@ -125,6 +127,8 @@ def _notes(planned: Planned) -> Iterator[str]:
            f"fit; mean prompt {q.work.input:,.0f}, mean output {q.work.output:,.0f} tokens.")
     yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above it. "
            "Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
+    if not np.isfinite(q.targets.tpot) and planned.request.goal in ("price", "throughput"):
+        yield "No target for the time per token was given: the cheapest way, however slow for one user (see --tpot)."
     yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."
     if planned.request.trace is not None:
         yield plan_data.trace_note(planned)
@@ -141,9 +145,11 @@ def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str,
     """The answer when no layout holds the model: why, and what would change that."""
     server = question.server
     reasons = [f"{layout.name()}: {'; '.join(why)}" for layout, why in infeasible]
-    shortest = min((why for _, why in infeasible), key=len, default=("no layout of this machine",))
-    return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({question.chips} chips) with "
-                  f"{question.work.longest:,.0f} tokens of context: {shortest[0]}.", "bound", feasible=False,
+    lightest = min(infeasible, key=lambda entry: float(weight_bytes(server.model, entry[0])))
+    chips = f"{question.chips} chip" + "s" * (question.chips > 1)
+    return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({chips}) with "
+                  f"{question.work.longest:,.0f} tokens of context: at best, as {lightest[0].name()}, {lightest[1][0]}.",
+                  "bound", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies), *reasons[:20]),
                   data={"would_fit": list(remedies), "infeasible": [{"layout": x.name(), "reasons": list(w)}
                                                                     for x, w in infeasible]})

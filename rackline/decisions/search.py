@@ -194,6 +194,23 @@ ORDER: dict[str, Callable[[Option], tuple[float, float]]] = {
 }
 
 
+def ranked(options: Sequence[Option], goal: str) -> list[Option]:
+    """Options in the order of a goal, one per layout and mode; of equal ones the least context parallel."""
+    ordered = sorted(options, key=lambda o: (*(round_off(x) for x in ORDER[goal](o)), o.layout.context))
+    layouts: dict[tuple, Option] = {}
+    for option in ordered:
+        layouts.setdefault((option.mode, option.layout), option)
+    unlike: dict[tuple, Option] = {}
+    for o in layouts.values():
+        unlike.setdefault((o.mode, o.chips, *(round_off(x) for x in (o.rate, o.tpot, o.ttft))), o)
+    return list(unlike.values())
+
+
+def round_off(value: float) -> float:
+    """The number to nine digits, so that sums in another order count as equal."""
+    return float(f"{value:.9g}")
+
+
 def _keep_goal(found: Found, goal: str, option: Option | None) -> None:
     held = found.by_goal.get(goal)
     if option and (held is None or ORDER[goal](option) < ORDER[goal](held)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -185,11 +186,19 @@ class Model:
 
     def attentions(self) -> Iterator[tuple[Attention, int]]:
         """Each make of attention with its number of layers."""
-        return iter(_merged((g.attention, g.count) for g in self.layers if g.attention))
+        return iter(self._attentions)
 
     def feed_forwards(self) -> Iterator[tuple[FeedForward, int]]:
         """Each make of feed-forward with its number of layers."""
-        return iter(_merged((g.feed_forward, g.count) for g in self.layers if g.feed_forward))
+        return iter(self._feed_forwards)
+
+    @cached_property  # merging compares whole makes of layers, and a plan asks ten thousand times
+    def _attentions(self) -> list[tuple[Attention, int]]:
+        return _merged((g.attention, g.count) for g in self.layers if g.attention)
+
+    @cached_property
+    def _feed_forwards(self) -> list[tuple[FeedForward, int]]:
+        return _merged((g.feed_forward, g.count) for g in self.layers if g.feed_forward)
 
     def kv_bytes_per_token(self, kv_format: str | None = None, *, beyond_window: bool = False) -> float:
         """Bytes that one new token adds to the KV cache; beyond_window: to a context longer than every window.

@@ -34,7 +34,7 @@ def replica_sizes(chips: int) -> list[int]:
 
 
 def _stages(model: Model, stage: int, pipeline: int, replicas: int) -> Iterator[Layout]:
-    heads = max((a.heads for a, _ in model.attentions()), default=1)
+    heads = max((a.heads for a, _ in model.attentions() if a.heads), default=POWERS[-1])  # none: cut by width
     cached = any(a.cached for a, _ in model.attentions())
     for tensor in (t for t in POWERS if t <= min(stage, heads) and stage % t == 0):
         for context in (1, 2, 4, 8) if cached else (1,):
