@@ -40,6 +40,7 @@ class Family:
     embedding_norm: bool = False
     one_block: bool = False  # each layer is a mixer or a feed-forward, with one norm
     defaults: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    asks: tuple[str, ...] = ()  # optional fields that change sizes: leaving one out is written into the notes
     unused: tuple[str, ...] = ()  # fields that look structural but change nothing in this class
 
 
@@ -51,7 +52,7 @@ def _family(base: Family, *, defaults: Mapping[str, Any] | None = None, unused: 
 
 _TIED = {"tie_word_embeddings": True}
 LLAMA = Family(bias_flags=_ATTENTION_BIAS, defaults=MappingProxyType({"tie_word_embeddings": False}))
-_MISTRAL = _family(Family(), windows="always", defaults={"tie_word_embeddings": False})
+_MISTRAL = _family(Family(), windows="always", asks=("sliding_window",), defaults={"tie_word_embeddings": False})
 _QWEN2 = _family(Family(), windows="qwen", biases=("q", "k", "v"), defaults={"tie_word_embeddings": False})
 _QWEN2_MOE = _family(_QWEN2, bias_flags=MappingProxyType({"qkv_bias": ("q", "k", "v")}),
                      defaults={"decoder_sparse_step": 1}, unused=("intermediate_size",))
@@ -68,11 +69,12 @@ _GEMMA2 = _family(LLAMA, windows="alternate", norms=4,
 _GEMMA3 = _family(_GEMMA2, qk_norm="head",
                   defaults={"sliding_window_pattern": 6, "vocab_size": 262_208, "num_attention_heads": 8,
                             "num_key_value_heads": 4, "max_position_embeddings": 131_072})
-_GEMMA4 = _family(_GEMMA3, unused=("enable_moe_block", "use_double_wide_mlp", "vocab_size_per_layer_input"))
+_GEMMA4 = _family(_GEMMA3, defaults={"global_head_dim": 512},
+                  asks=("attention_k_eq_v", "num_global_key_value_heads", "hidden_size_per_layer_input"), unused=("enable_moe_block", "use_double_wide_mlp", "vocab_size_per_layer_input"))
 _DEEPSEEK = _family(LLAMA, bias_flags=_NONE, defaults={"moe_layer_freq": 1}, unused=("attention_bias",))
 _DEEPSEEK2 = _family(_DEEPSEEK, attention="latent", unused=("num_key_value_heads", "head_dim", "qk_head_dim"))
 _DEEPSEEK3 = _family(_DEEPSEEK2, router_bias=True)
-_GLM5 = _family(_DEEPSEEK3, unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
+_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types",), unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
                                     "index_topk_pattern"))
 _GPT2 = Family(gated=False, norm_bias=True, biases=("q", "k", "v", "o", "mlp"), positions=0,
                defaults=MappingProxyType(_TIED))
@@ -80,7 +82,8 @@ _PHIMOE = _family(_MISTRAL, norm_bias=True,
                   bias_flags=MappingProxyType({"attention_bias": ("q", "k", "v", "o"), "lm_head_bias": ("head",)}))
 _MAMBA = _family(Family(), attention="mamba1", one_block=True, defaults={**_TIED, "conv_kernel": 4, "use_conv_bias": True})
 _NEMOTRON_H = _family(Family(), linear="mamba2", gated=False, one_block=True, router_bias=True,
-                      bias_flags=_ATTENTION_BIAS,
+                      bias_flags=_ATTENTION_BIAS, asks=("moe_latent_size", "head_dim", "use_bias", "mamba_proj_bias", "n_shared_experts",
+                                                         "shared_expert_intermediate_size"),
                       defaults={"tie_word_embeddings": False, "use_conv_bias": True},
                       unused=("time_step_rank", "expand", "intermediate_size"))
 _COHERE = _family(Family(), norms=1, qk_norm="full", qk_norm_flag="use_qk_norm",
@@ -95,7 +98,7 @@ _MINIMAX = _family(Family(), defaults={"tie_word_embeddings": False},
 
 FAMILIES: Mapping[str, Family] = MappingProxyType({
     "llama": LLAMA,
-    "mistral": _MISTRAL,
+    "mistral": _family(_MISTRAL, defaults={"sliding_window": 4096}),
     "ministral3": _MISTRAL,
     "mixtral": _MISTRAL,
     "phi3": _family(_MISTRAL, unused=("full_attn_mod", "interpolate_factor", "attention_bias", "mlp_bias",
@@ -160,9 +163,17 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({
                                "fp32_residual_connection", "original_rope")),
     "gpt2": _GPT2,
     "gpt_bigcode": _GPT2,
-    "starcoder2": _family(Family(), gated=False, norm_bias=True, windows="always", defaults=_TIED,
+    "starcoder2": _family(Family(), asks=("sliding_window",), gated=False, norm_bias=True, windows="always", defaults=_TIED,
                           bias_flags=MappingProxyType({"use_bias": ("q", "k", "v", "o", "mlp")}),
                           unused=("mlp_type", "norm_type")),
+    "gemma": _family(LLAMA, defaults={**_TIED, "head_dim": 256}),
+    "granite": LLAMA,
+    "smollm3": _family(LLAMA, windows="qwen", unused=("no_rope_layer_interval", "no_rope_layers")),
+    "olmo": _family(LLAMA, norms=0),  # its norms have no weights
+    "olmoe": _family(LLAMA, qk_norm="full"),
+    "gpt_neox": _family(Family(), gated=False, norm_bias=True, biases=("mlp",), defaults={
+        "tie_word_embeddings": False, "attention_bias": True}, unused=("use_parallel_residual",),
+                        bias_flags=MappingProxyType({"attention_bias": ("q", "k", "v", "o")})),
     "gptj": _family(Family(), gated=False, norm_bias=True, norms=1, biases=("mlp", "head"),
                     defaults={"tie_word_embeddings": False}, unused=("rotary_dim",)),
     "opt": _family(_GPT2, positions=2, unused=("do_layer_norm_before", "word_embed_proj_dim")),
@@ -187,6 +198,7 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType({
 OTHER_NAMES: Mapping[str, str] = MappingProxyType({
     "gemma3": "gemma3_text", "gemma4": "gemma4_text", "llama4": "llama4_text", "qwen3_vl": "qwen3_vl_text",
     "qwen3_vl_moe": "qwen3_vl_moe_text", "qwen3_5": "qwen3_5_text", "qwen3_5_moe": "qwen3_5_moe_text",
+    "qwen2_vl": "qwen2", "qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2",
     "kimi_k25": "kimi_k2", "mistral3": "ministral3", "RefinedWeb": "falcon", "RefinedWebModel": "falcon",
 })
 # model classes that are no decoder of text: refused

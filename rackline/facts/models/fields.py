@@ -25,6 +25,7 @@ class Fields:
     given: Mapping[str, Any]
     defaults: Mapping[str, Any]
     family: str
+    asks: frozenset[str] = frozenset()  # optional fields whose absence is written down too
     used: set[str] = field(default_factory=set)
     taken: dict[str, Any] = field(default_factory=dict)  # values that the file leaves to the class
     notes: list[str] = field(default_factory=list)
@@ -35,7 +36,7 @@ class Fields:
         if name in self.given:
             return self.given[name]
         value = self.defaults.get(name)
-        if value is not None:
+        if value is not None or name in self.asks:
             self.taken[name] = value
         return value
 

@@ -12,15 +12,15 @@ from rackline.facts.models.fields import Fields
 _HARMLESS = (  # compiled only when something is left: most files leave nothing
     r"^_|dropout|_pdrop|_eps$|epsilon|norm_eps|init|_std$|_coef$|loss|jitter|noise|rope|rotary|theta|mscale|yarn"
     r"|_token|token_id|logit_scale|logits|softcap|scal(e|ing)|clip|alpha|beta|router_dtype|implementation|impl$|dtype"
-    r"|norm_topk|scor|seq_aux|topk_method|ep_size|pretraining_tp|cache$|cache_impl|use_cache|chunk_size$|time_step_"
+    r"|norm_topk|scor|seq_aux|topk_method|ep_size|pretraining_tp|cache$|cache_impl|use_cache|(^|mamba_)chunk_size|time_step_"
     r"|prefix|beam|return|output_|finetuning|tokenizer|task|tie_encoder|decoder_start|forced|repetition|penalty|ngram"
-    r"|sample|typical|top_p$|top_k$|temperature|min_length|max_length|early|diversity|pruned|label|problem|torchscript"
+    r"|sample|typical|top_p$|^top_k$|temperature|min_length|max_length|early|diversity|pruned|label|problem|torchscript"
     r"|version|commit|auto_map|gradient|checkpoint|unsloth|license|image|video|vision|audio|mm_|projector|quant"
-    r"|compression|summary|runner|fused|kernel|mambapy|associative|residual_in|rescale|fp32|softmax|interpolat"
+    r"|^compression_config|summary|runner|fused|use_\w*kernels|mambapy|associative|residual_in|rescale|fp32|softmax|interpolat"
     r"|query_pre_attn|original_max|initial_context|max_window|bidirectional|deterministic|norm_type|hidden_act$|act_fn"
     r"|qk_layernorm_eps|position_embedding|parallel_embedding|sharding|swiglu|prefill|sink_size|z_loss|moe_token_drop"
     r"|source|kind$|name$|_id$|_index$|low_precision|learned_pos_emb$|attn_uses|doc|expert_overlap|deepstack"
-    r"|deepspeed|embd_|transformers|is_decoder|is_encoder|cross_attention|bad_words|do_|suppress|log_|eos|bos|pad_|sep_")
+    r"|deepspeed|embd_|transformers|is_decoder|is_encoder|bad_words|do_|suppress|log_|eos|bos|pad_|sep_")
 # words of structure: an unread field with one of them may change the arithmetic
 _STRUCTURAL = (
     r"head|kv|expert|moe|mamba|ssm|window|lora|rank|indexer|latent|state|layer|block|pattern|size|dim|group|conv|expand"

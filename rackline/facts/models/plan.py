@@ -35,6 +35,8 @@ def slots(fields: Fields, family: Family) -> list[Slot]:
     blocks = _blocks(fields, "hybrid_override_pattern", "layers_block_type") if family.linear and family.one_block else None
     if blocks is not None:
         return blocks
+    if family.linear and family.one_block:
+        raise BadInput("hybrid_override_pattern", "must be given: it says what each layer is", "no such field")
     layers = fields.size("num_hidden_layers")
     if fields.raw("block_configs") is not None:
         return _searched(fields, layers)
@@ -172,6 +174,9 @@ def _feeds(fields: Fields, family: Family, layers: int) -> list[str]:
     kinds = fields.sequence("mlp_layer_types", layers)
     first = fields.optional("first_k_dense_replace", low=0)
     _above("first_k_dense_replace", first, layers)
+    if first is None and kinds is None and fields.family.startswith(("deepseek", "glm", "kimi")):
+        raise BadInput("first_k_dense_replace", "must be given: it changes the arithmetic and has no default",
+                       "no such field", f"family {fields.family}")
     if kinds is not None:
         fields.touch("moe_layer_freq")
         return [_word("mlp_layer_types", kind, {"dense": "dense", "sparse": "moe"}) for kind in kinds]

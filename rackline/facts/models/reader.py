@@ -17,7 +17,7 @@ from rackline.facts.models.fields import Fields
 from rackline.facts.models.mixers import biased, grouped, latent
 from rackline.facts.models.plan import Slot
 from rackline.facts.models.recurrent import RECURRENT
-from rackline.facts.models.schemas import canonical, schema_of, translate
+from rackline.facts.models.schemas import LITGPT, canonical, schema_of, translate
 from rackline.facts.models.text import mapping
 
 _LARGEST_MODEL = 1e15  # parameters; published ones have at most 2e12
@@ -31,9 +31,13 @@ def read_config(data: Any, name: str, source: str = "") -> Model:
     kind, notes = _kind(text, notes), notes
     family = FAMILIES.get(kind, LLAMA)
     given = canonical(translate(_own(text), kind), kind)
-    fields = Fields(given, family.defaults if kind in FAMILIES else {}, kind, notes=notes)
+    asks = frozenset(("max_position_embeddings", *family.asks, *family.bias_flags, family.qk_norm_flag))
+    fields = Fields(given, family.defaults if kind in FAMILIES else {}, kind, asks, notes=notes)
     if kind == "litgpt":
         family = _litgpt_family(fields)
+        if text.get("padded_vocab_size") is None:
+            fields.taken["vocab_size"] = given["vocab_size"]
+        fields.taken |= {key: value for key, value in LITGPT.items() if key not in text and key != "vocab_size"}
     if kind not in FAMILIES:
         _unknown(fields, text)
     built = _build(fields, family, name, source, text)
@@ -56,6 +60,7 @@ def _language_model(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The text decoder's own fields; a multimodal wrapper's other parts are left out, and a note says so."""
     if isinstance(data.get("thinker_config"), dict):
         data = data["thinker_config"]
+    _decoder(_named(data, "model_type"), None, data)
     inner = next((name for name in _WRAPPED if data.get(name) is not None), None)
     if inner is None:
         return data, []
@@ -127,6 +132,11 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
     if fields.raw("hidden_act") not in ("silu", "swish", "swiglu"):
         raise BadInput("hidden_act", "must be silu for an unknown architecture: others do not say whether the "
                        "feed-forward is gated", fields.given["hidden_act"])
+    window, longest = fields.given.get("sliding_window"), fields.given.get("max_position_embeddings")
+    if window and window != longest and fields.given.get("use_sliding_window") is not False and not fields.has(
+            "layer_types"):
+        raise BadInput("sliding_window", "must come with layer_types for an unknown architecture: which layers have it?",
+                       window)
     fields.notes.append(f"{fields.family} is not a known architecture: read by its fields as a decoder with gated "
                         "feed-forward, two norms a layer, and biases only where a field says so")
 
@@ -231,7 +241,7 @@ def _mtp(fields: Fields, family: Family, slots: list[Slot], hidden: int) -> tupl
 
 
 def _notes(fields: Fields) -> tuple[str, ...]:
-    taken = ", ".join(f"{name} = {value}" for name, value in sorted(fields.taken.items()))
+    taken = ", ".join(f"{name} = {'none' if value is None else value}" for name, value in sorted(fields.taken.items()))
     return tuple(fields.notes) + ((f"not in the file, taken from the class {fields.family}: {taken}",) if taken else ())
 
 

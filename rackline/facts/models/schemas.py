@@ -76,7 +76,7 @@ def translate(data: dict[str, Any], family: str) -> dict[str, Any]:
     return special(dict(data)) if special else data
 
 
-_LITGPT = {"n_layer": 16, "n_embd": 4096, "block_size": 4096, "n_head": 32, "bias": True, "attn_bias": False,
+LITGPT = {"n_layer": 16, "n_embd": 4096, "block_size": 4096, "n_head": 32, "bias": True, "attn_bias": False,
            "norm_class_name": "LayerNorm", "mlp_class_name": "GptNeoxMLP", "parallel_residual": True,
            "shared_attention_norm": False, "vocab_size": 50254, "padding_multiple": 512, "lm_head_bias": False,
            "norm_qk": False, "norm_qk_type": "default", "post_attention_norm": False, "post_mlp_norm": False,
@@ -85,7 +85,7 @@ _LITGPT = {"n_layer": 16, "n_embd": 4096, "block_size": 4096, "n_head": 32, "bia
 
 def _litgpt(data: dict[str, Any]) -> dict[str, Any]:
     """litgpt's Config: class defaults of litgpt/config.py, vocabulary padded to a multiple."""
-    full = {**_LITGPT, **data}
+    full = {**LITGPT, **data}
     if full.get("padded_vocab_size") is None:
         multiple = whole("padding_multiple", full["padding_multiple"])
         full["padded_vocab_size"] = math.ceil(whole("vocab_size", full["vocab_size"]) / multiple) * multiple
