@@ -74,6 +74,18 @@ def test_any_numbers_are_drawn_or_left_out_never_a_fault(x, y, log, marks, mark)
     assert all(len(line) <= 60 for line in text.splitlines())
 
 
+_PHYSICAL = st.lists(st.floats(-1e30, 1e30) | st.sampled_from([float("nan"), float("inf")]), min_size=1, max_size=8)
+
+
+@settings(max_examples=15, deadline=None)
+@given(x=_PHYSICAL, y=_PHYSICAL, log=st.tuples(st.booleans(), st.booleans()), mark=st.floats())
+def test_any_numbers_are_printed_or_left_out_never_a_fault(x, y, log, mark):
+    size = min(len(x), len(y))
+    series = Series("s", x[:size], y[:size], low=y[:size])
+    plot = Plot("p", Axis("x", "count", log[0]), Axis("y", "seconds", log[1]), (series,), ((mark, "m"),))
+    assert figures.to_bytes(replace(FULL, plots=(plot,)), "png").startswith(b"\x89PNG")
+
+
 def test_a_rising_line_rises_in_the_terminal():
     plot = Plot("p", Axis("x"), Axis("y"), (Series("s", [0, 1], [0, 1]),))
     grid = canvas.draw(plot, 20, 10)
