@@ -38,7 +38,7 @@ def _floors() -> tuple[Any, Any]:
 
 
 def _is_hardware_file(text: str) -> bool:
-    """A .toml, or a .json whose fields are a chip's, machine's or tier's; a broken one is left to the reader of models."""
+    """A .toml, or a .json whose fields are a chip's, machine's or tier's; a broken one is for the reader of models."""
     path = Path(text)
     if path.suffix.lower() != ".json":
         return path.suffix.lower() == ".toml"

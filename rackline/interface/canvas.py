@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ class Scale:
 
     def shows(self, value: float) -> bool:
         """Whether the axis can show a number."""
-        return math.isfinite(value) and (value > 0 or not self.axis.log) and self.low <= value <= self.high
+        return can_show(self.axis, value) and self.low <= value <= self.high
 
     def _bent(self, value: float) -> float:
         return math.log10(value) if self.axis.log else value
@@ -67,12 +67,8 @@ class Grid:
             yield self.signs.get(cell) or (chr(0x2800 + bits) if bits else " "), self.owner.get(cell, -1)
 
 
-def scale(axis: Axis, values: Iterable[float]) -> Scale | None:
-    """The scale that shows every number which the axis can show; None if there is none."""
-    shown = [float(v) for v in values if v is not None and math.isfinite(v) and (v > 0 or not axis.log)]
-    if not shown:
-        return None
-    low, high = min(shown), max(shown)
+def _scale(axis: Axis, values: Sequence[float]) -> Scale:
+    low, high = min(values), max(values)
     if not axis.log and low > 0 and low < 0.5 * high:
         low = 0.0
     return Scale(axis, low, high)
@@ -80,9 +76,17 @@ def scale(axis: Axis, values: Iterable[float]) -> Scale | None:
 
 def scales(plot: Plot) -> tuple[Scale, Scale] | None:
     """The scales of both axes; None for a plot without a point that can be shown."""
-    x = scale(plot.x, (v for s in plot.series for v in s.x))
-    y = scale(plot.y, (v for s in plot.series for part in (s.y, s.low, s.high) if part is not None for v in part))
-    return (x, y) if x and y else None
+    points = [(float(x), float(y)) for s in plot.series for part in (s.y, s.low, s.high) if part is not None
+              for x, y in zip(s.x, part, strict=True) if can_show(plot.x, x) and can_show(plot.y, y)]
+    if not points:
+        return None
+    xs, ys = zip(*points, strict=True)
+    return _scale(plot.x, xs), _scale(plot.y, ys)
+
+
+def can_show(axis: Axis, value: float) -> bool:
+    """Whether an axis can show a number: finite, and above zero on a logarithmic one."""
+    return math.isfinite(value) and (value > 0 or not axis.log)
 
 
 def draw(plot: Plot, width: int, height: int) -> Grid | None:

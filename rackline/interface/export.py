@@ -124,6 +124,8 @@ def check_path(path: str | Path, *, force: bool = False) -> Path:
 
 
 def _check(path: Path, force: bool) -> None:
+    if "\0" in str(path):
+        raise ValueError("a null byte")
     if path.suffix.lower() not in WRITERS:
         known = ", ".join(WRITERS)
         near = did_you_mean(path.suffix.lower(), WRITERS) if path.suffix else ""

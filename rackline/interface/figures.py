@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Plot, Series
 from rackline.errors import BadInput
+from rackline.interface import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +24,6 @@ _LINES = ("-", "--", "-.", ":")
 _SHAPES = "osD^vPX"
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans",
-    "axes.titlesize": 11, "axes.titlelocation": "left", "axes.titleweight": "bold",
     "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
@@ -70,13 +72,25 @@ def _figure(plots: tuple[Plot, ...], headline: str) -> Figure:
 
 
 def _panel(axes: Axes, plot: Plot) -> None:
+    if canvas.scales(plot) is None:
+        axes.set_title(f"{plot.title}: no point that these axes can show", loc="left", fontsize=11)
+        return
     for number, series in enumerate(plot.series):
-        _series(axes, series, number)
+        _series(axes, _shown(series, plot), number)
     _axis(axes, plot.x, "x")
     _axis(axes, plot.y, "y")
-    axes.set_title(plot.title, pad=8 + 12 * _marks(axes, plot))
+    axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold", pad=8 + 12 * _marks(axes, plot))
     if len(plot.series) > 1 or any(s.low is not None or s.high is not None for s in plot.series):
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
+
+
+def _shown(series: Series, plot: Plot) -> Series:
+    """The series with gaps where an axis cannot show a number."""
+    def gaps(values: Sequence[float], axis: Axis) -> list[float]:
+        return [float(v) if canvas.can_show(axis, v) else math.nan for v in values]
+
+    low, high = (None if edge is None else gaps(edge, plot.y) for edge in (series.low, series.high))
+    return replace(series, x=gaps(series.x, plot.x), y=gaps(series.y, plot.y), low=low, high=high)
 
 
 def _series(axes: Axes, series: Series, number: int) -> None:

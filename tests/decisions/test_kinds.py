@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def _read(kind: str, given_value: object, **bounds: object) -> object:
     ("count_range", "64", (64.0,)), ("count_range", "8,1,64,8", (1.0, 8.0, 64.0)), ("token_range", "1k,8k", (1e3, 8e3)),
     ("count_range", [1, 8], (1.0, 8.0)), ("count_range", np.array([1, 8]), (1.0, 8.0)), ("count_range", "5:5", (5.0,)),
     ("count_range", "1:100:3", (1.0, 10.0, 100.0)),
-    ("layout", "tp8,dp9,ep72,pp1,cp1", Layout(tensor=8, data=9, expert=72)), ("layout", Layout(tensor=2), Layout(tensor=2)),
+    ("layout", "tp8,dp9,ep72,pp1,cp1", Layout(tensor=8, data=9, expert=72)),
+    ("layout", Layout(tensor=2), Layout(tensor=2)),
 ])
 def test_a_value_is_read_in_si_units(kind: str, given_value: object, value: object):
     assert _read(kind, given_value) == value
@@ -44,7 +46,7 @@ def test_a_value_is_read_in_si_units(kind: str, given_value: object, value: obje
     ("layout", "tp8 dp9"), ("layout", "tp99999999"), ("format", "fp9"),
 ])
 def test_a_value_out_of_bounds_is_refused_by_the_name_of_its_option(kind: str, given_value: object):
-    with pytest.raises(BadInput, match="^--it: "):
+    with pytest.raises(BadInput, match=r"^--it: "):
         _read(kind, given_value)
 
 
@@ -59,7 +61,7 @@ def test_a_range_is_rising_whole_and_holds_both_ends_eight_points_a_doubling_at_
     values = _read("count_range", f"{low}:{high}")
     assert isinstance(values, tuple)
     assert (values[0], values[-1]) == (low, high)
-    assert all(a < b for a, b in zip(values, values[1:], strict=False))
+    assert all(a < b for a, b in pairwise(values))
     assert all(value.is_integer() for value in values)
     assert len(values) <= 2 + 8 * math.log2(factor)
 

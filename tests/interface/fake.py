@@ -45,7 +45,8 @@ class Fake:
     seed: int = param("int", "seed", default=0, least=0)
 
 
-QUESTION = Question("fake", "A question for tests", Fake, "tests.interface.fake:answer", "rackline fake deepseek-v3 --on h100-sxm")
+QUESTION = Question("fake", "A question for tests", Fake, "tests.interface.fake:answer",
+                    "rackline fake deepseek-v3 --on h100-sxm")
 
 
 def answer(request: Fake) -> Answer:
@@ -75,14 +76,16 @@ def full(request: Fake | None = None) -> Answer:
     batch = np.geomspace(1, 4096, 49).round()
     low, high = 0.012 + 1.1e-5 * batch, 0.015 + 2.3e-5 * batch
     gap = np.where(batch > 1000, math.nan, low)
-    rows = ((1, 0.012, "memory: weights", 751.0, 0.33, "tp8"), (1024, 0.0386, "memory: KV cache", 1.88, 0.36, "tp8·dp9"),
-            (4096, math.nan, "compute", math.inf, None, "a name of a layout that is much too long for a narrow terminal"))
+    rows = ((1, 0.012, "memory: weights", 751.0, 0.33, "tp8"),
+            (1024, 0.0386, "memory: KV cache", 1.88, 0.36, "tp8·dp9"),
+            (4096, math.nan, "compute", math.inf, None, "a name of a layout much too long for a narrow terminal"))
     columns = (Column("batch", "count"), Column("time per pass", "seconds"), Column("limited by"),
                Column("cost", "dollars/Mtok"), Column("use", "ratio"), Column("layout"))
     time = Plot("Time of one pass", Axis("batch (sequences)", "count", True), Axis("time per pass", "seconds", True), (
         Series("bounds", batch, low, low, high), Series("with a gap", batch, gap),
         Series("measured", [16.0, 256.0], [0.021, 0.028], marks=True)), ((312.0, "B*"), (1e9, "out of sight")))
-    cost = Plot("Cost", Axis("context", "tokens"), Axis("cost", "dollars/Mtok"), (Series("cost", [1, 2, 3], [3, 2, 1]),))
+    cost = Plot("Cost", Axis("context", "tokens"), Axis("cost", "dollars/Mtok"),
+                (Series("cost", [1, 2, 3], [3, 2, 1]),))
     return Answer(
         "fake", "One pass takes 38.6 ms, limited by memory <bandwidth> & nothing else, at a batch of 1,024.",
         tables=(Table("Time against batch", columns, rows), Table("Balance", (Column("name"), Column("value", "count")),
@@ -90,7 +93,8 @@ def full(request: Fake | None = None) -> Answer:
         plots=(time, cost), notes=("Assumes 8,192 tokens cached.",),
         explain=(Line("time of the weights", "t = W / (n · BW)", "671e9 B / (72 × 8e12 B/s)", 0.00116, "seconds"),),
         sources=(Source("power", "1.2 kW", "a datasheet", "2026-11-01", None),
-                 Source("chip.memory_bandwidth", "8 TB/s", "a datasheet, https://example.org/d.pdf", "2026-11-01", -0.93)),
+                 Source("chip.memory_bandwidth", "8 TB/s", "a datasheet, https://example.org/d.pdf", "2026-11-01",
+                        -0.93)),
         text=(("launch", "serve model --tensor-parallel-size 8 " + "--some-long-flag value " * 8),),
         data={"time": np.float64(0.0386), "nan": math.nan, "ends": [math.inf, -math.inf], "grid": np.arange(3.0),
               "whole": np.int64(3), "yes": np.bool_(True), "request": request, "names": {"b", "a"}})

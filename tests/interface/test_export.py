@@ -53,7 +53,8 @@ def test_whatever_the_data_is_the_json_is_strict_and_utf8(data: dict):
 def test_csv_of_several_tables_has_the_union_of_columns_after_the_table():
     rows = list(csv.DictReader(io.StringIO(run(*ASK, "--csv").out)))
     assert [row["table"] for row in rows] == ["Time against batch"] * 3 + ["Balance"]
-    assert (rows[0]["time per pass [seconds]"], rows[2]["time per pass [seconds]"], rows[3]["value"]) == ("0.012", "", "312")
+    assert [row["time per pass [seconds]"] for row in rows] == ["0.012", "0.0386", "", ""]
+    assert rows[3]["value"] == "312"
 
 
 def test_csv_of_one_table_is_that_table():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -31,14 +32,15 @@ def test_no_line_but_a_launch_command_is_wider_than_the_terminal(width: int):
 @pytest.mark.parametrize("width", [60, 120])
 def test_every_part_of_the_answer_is_in_the_text(width: int):
     text = to_text(FULL, Look(width=width, explain=True, cite=True))
-    for part in ("One pass takes", "bound:", "Time against batch", "38.6 ms", "$751/Mtok", "36.0 %", "—", "∞", "Balance",
-                 "memory: KV cache", "Time of one pass", "c measured", "┊ B* (312)", "Assumes 8,192", "t = W / (n · BW)",
-                 "= 671e9 B", "= 1.16 ms", "-0.93", "2026-11-01", FULL.text[0][1].strip()):
+    for part in ("One pass takes", "bound:", "Time against batch", "38.6 ms", "$751/Mtok", "36.0 %", "—", "∞",
+                 "Balance", "memory: KV cache", "Time of one pass", "c measured", "┊ B* (312)", "Assumes 8,192",
+                 "t = W / (n · BW)", "= 671e9 B", "= 1.16 ms", "-0.93", "2026-11-01", FULL.text[0][1].strip()):
         assert part in text
 
 
 def test_the_text_names_the_facts_that_weigh_most_and_how_to_see_all():
-    assert "Rests on 2 facts, most of all chip.memory_bandwidth 8 TB/s (-0.93); --cite" in " ".join(rackline.show(FULL).split())
+    text = " ".join(rackline.show(FULL).split())
+    assert "Rests on 2 facts, most of all chip.memory_bandwidth 8 TB/s (-0.93); --cite" in text
 
 
 def test_colours_are_for_terminals_alone():
@@ -74,12 +76,24 @@ def test_any_numbers_are_drawn_or_left_out_never_a_fault(x, y, log, marks, mark)
     assert all(len(line) <= 60 for line in text.splitlines())
 
 
+_PHYSICAL = st.lists(st.floats(-1e30, 1e30) | st.sampled_from([float("nan"), float("inf")]), min_size=1, max_size=8)
+
+
+@settings(max_examples=15, deadline=None)
+@given(x=_PHYSICAL, y=_PHYSICAL, log=st.tuples(st.booleans(), st.booleans()), mark=st.floats())
+def test_any_numbers_are_printed_or_left_out_never_a_fault(x, y, log, mark):
+    size = min(len(x), len(y))
+    series = Series("s", x[:size], y[:size], low=y[:size])
+    plot = Plot("p", Axis("x", "count", log[0]), Axis("y", "seconds", log[1]), (series,), ((mark, "m"),))
+    assert figures.to_bytes(replace(FULL, plots=(plot,)), "png").startswith(b"\x89PNG")
+
+
 def test_a_rising_line_rises_in_the_terminal():
     plot = Plot("p", Axis("x"), Axis("y"), (Series("s", [0, 1], [0, 1]),))
     grid = canvas.draw(plot, 20, 10)
     assert grid is not None
     columns = [[row for row in range(10) if (row, column) in grid.dots] for column in range(20)]
-    assert all(min(left) >= min(right) for left, right in zip(columns, columns[1:], strict=False))
+    assert all(min(left) >= min(right) for left, right in pairwise(columns))
     assert (columns[0], columns[-1]) == ([9], [0])
 
 
