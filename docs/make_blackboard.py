@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = ("blackboard", "operating", "passes_and_prices", "attention", "experts", "collectives", "capacity",
-           "parameters")
+MODULES = ("blackboard", "operating", "passes_and_prices", "attention", "experts", "collectives", "cuts",
+           "capacity", "parameters")
 PAGE = Path(__file__).with_name("blackboard.md")
 OPENING = """# The blackboard
 

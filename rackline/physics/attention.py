@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rackline.physics import Number
+from rackline.physics import Number, over
 
 
 def cached_read_full(past: Number) -> Number:
@@ -112,7 +112,7 @@ def decode_intensity(pair_flops: Number, kv: Number) -> Number:
     Source: FlashMLA: 242 for DeepSeek-V3 absorbed; 16 for Llama-3.1-405B
     >>> decode_intensity(pair_flops=61 * 2 * 128 * (576 + 512), kv=70272)
     """
-    return pair_flops / kv
+    return over(pair_flops, kv)
 
 
 def prompt_intensity(new: Number, keys: Number, group: Number, number_bytes: Number) -> Number:
@@ -135,7 +135,7 @@ def equal_context(N_active: Number, pair_flops: Number) -> Number:
     >>> equal_context(N_active=405e9, pair_flops=126 * 2 * 128 * 256)
     >>> equal_context(N_active=37e9, pair_flops=61 * 2 * 128 * (576 + 512))
     """
-    return 2 * N_active / pair_flops
+    return over(2 * N_active, pair_flops)
 
 
 def compute_time_with_attention(B: Number, L: Number, N_active: Number, pair_flops: Number, F: Number) -> Number:

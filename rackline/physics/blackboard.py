@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rackline.physics import Number
+from rackline.physics import Number, over
 
 
 def weight_bytes(w: Number, N_total: Number) -> Number:
@@ -212,8 +212,7 @@ def balance_batch_with_kv(L: Number, N_active: Number, weights: Number, kv: Numb
     Source: lecture, "the optimal batch size should grow larger"
     >>> balance_batch_with_kv(L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    with np.errstate(divide="ignore"):
-        return weights * F / np.maximum(2 * N_active * W - F * L * kv, 0.0)
+    return over(weights * F, np.maximum(2 * N_active * W - F * L * kv, 0.0))
 
 
 def balance_context(N_active: Number, kv: Number, F: Number, W: Number) -> Number:
@@ -224,7 +223,7 @@ def balance_context(N_active: Number, kv: Number, F: Number, W: Number) -> Numbe
     Source: lecture, the "Goldilocks zone"
     >>> balance_context(N_active=37e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    return 2 * N_active * W / (F * kv)
+    return over(2 * N_active * W, F * kv)
 
 
 def balance_context_at_batch(B: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
@@ -235,7 +234,7 @@ def balance_context_at_batch(B: Number, N_active: Number, weights: Number, kv: N
     Source: lecture
     >>> balance_context_at_batch(B=8192, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    return np.maximum(0.0, (2 * B * N_active * W / F - weights) / (B * kv))
+    return np.maximum(0.0, over(2 * B * N_active * W / F - weights, B * kv))
 
 
 def mfu(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
@@ -258,7 +257,7 @@ def mfu_large_batch(L: Number, L_balance: Number) -> Number:
     Source: lecture
     >>> mfu_large_batch(L=200e3, L_balance=100e3)
     """
-    return np.minimum(1.0, L_balance / L)
+    return np.minimum(1.0, over(L_balance, L))
 
 
 def memory_utilisation(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,

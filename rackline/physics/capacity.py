@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rackline.physics import Number
+from rackline.physics import Number, over
 
 
 def memory_per_chip(b: Number, L: Number, weights: Number, kv: Number, E: Number, P: Number) -> Number:
@@ -35,23 +35,23 @@ def weights_per_chip(weights: Number, E: Number, P: Number) -> Number:
 def largest_batch(C: Number, L: Number, weights: Number, kv: Number) -> Number:
     """Whole sequences whose KV fits beside the weights [token].
 
-    Eq: B = floor(Max(0, C - weights)/(L*kv))
+    Eq: B = floor(Max(0, (C - weights)/(L*kv)))
     Ignores: memory kept for activations, pages partly filled
     Source: lecture, capacity
     >>> largest_batch(C=72 * 186e9, L=4096, weights=671e9, kv=35136)
     """
-    return np.floor(np.maximum(0.0, C - weights) / (L * kv))
+    return np.floor(np.maximum(0.0, over(C - weights, L * kv)))
 
 
 def largest_context(C: Number, B: Number, weights: Number, kv: Number) -> Number:
     """Longest context of B sequences whose KV fits beside the weights [cached/token].
 
-    Eq: L = Max(0, C - weights)/(B*kv)
+    Eq: L = Max(0, (C - weights)/(B*kv))
     Ignores: memory kept for activations, pages partly filled
     Source: lecture, capacity
     >>> largest_context(C=72 * 186e9, B=2000, weights=671e9, kv=35136)
     """
-    return np.maximum(0.0, C - weights) / (B * kv)
+    return np.maximum(0.0, over(C - weights, B * kv))
 
 
 def chips_needed(C: Number, B: Number, L: Number, weights: Number, kv: Number) -> Number:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rackline.physics import Number
+from rackline.physics import Number, over
 from rackline.physics.blackboard import balance_batch_with_kv
 
 
@@ -71,7 +71,7 @@ def batch_within(t: Number, L: Number, N_active: Number, weights: Number, kv: Nu
     Source: step_time solved for B
     >>> batch_within(t=0.02, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    return np.minimum(F * t / (2 * N_active), np.maximum(0.0, (W * t - weights) / (L * kv)))
+    return np.minimum(F * t / (2 * N_active), np.maximum(0.0, over(W * t - weights, L * kv)))
 
 
 def token_time_within(t: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
@@ -85,8 +85,7 @@ def token_time_within(t: Number, L: Number, N_active: Number, weights: Number, k
     Source: the lecture's latency and cost curves, batch eliminated
     >>> token_time_within(t=0.002, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    with np.errstate(divide="ignore"):
-        return t / batch_within(t, L, N_active, weights, kv, F, W)
+    return over(t, batch_within(t, L, N_active, weights, kv, F, W))
 
 
 def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
@@ -102,7 +101,7 @@ def operating_batch(C: Number, L: Number, N_active: Number, weights: Number, kv:
     >>> operating_batch(C=72 * 186e9, L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     >>> operating_batch(C=72 * 186e9, L=131072, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    fits = np.maximum(0.0, (C - weights) / (L * kv))
+    fits = np.maximum(0.0, over(C - weights, L * kv))
     return np.minimum(fits, balance_batch_with_kv(L, N_active, weights, kv, F, W))
 
 
@@ -115,7 +114,7 @@ def full_memory_step_time(C: Number, L: Number, N_active: Number, weights: Numbe
     Source: the lecture's train interval, compute counted
     >>> full_memory_step_time(C=72 * 186e9, L=1024, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    return np.maximum(C / W, 2 * N_active * (C - weights) / (L * kv * F))
+    return np.maximum(C / W, over(2 * N_active * (C - weights), L * kv * F))
 
 
 def full_memory_context(C: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number) -> Number:
@@ -128,7 +127,7 @@ def full_memory_context(C: Number, N_active: Number, weights: Number, kv: Number
     Source: full_memory_step_time with both terms equal
     >>> full_memory_context(C=72 * 186e9, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    return 2 * N_active * (C - weights) * W / (kv * F * C)
+    return over(2 * N_active * (C - weights) * W, kv * F * C)
 
 
 def full_memory_batch(C: Number, N_active: Number, F: Number, W: Number) -> Number:

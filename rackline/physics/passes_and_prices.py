@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rackline.physics import Number
+from rackline.physics import Number, over
 
 
 def pass_token_time(T: Number, read: Number, N_active: Number, F: Number, W: Number) -> Number:
@@ -64,8 +64,7 @@ def batch_at_price_ratio(r: Number, L: Number, N_active: Number, weights: Number
     Source: crossing_length solved for the batch
     >>> batch_at_price_ratio(r=5, L=4096, N_active=37e9, weights=671e9, kv=35136, F=72 * 5e15, W=72 * 8e12)
     """
-    with np.errstate(divide="ignore"):
-        return weights * F / np.maximum(2 * r * N_active * W - F * L * kv, 0.0)
+    return over(weights * F, np.maximum(2 * r * N_active * W - F * L * kv, 0.0))
 
 
 def kv_from_price_step(w: Number, N_active: Number, R: Number, L0: Number) -> Number:

@@ -22,7 +22,8 @@ SPANS = {
     "inside": (1e9, 1e12), "outside": (1e9, 1e12), "latency": (1e-7, 1e-3), "card": (1e-7, 1e-3),
     "switch": (1e-7, 1e-3), "hop": (1e-7, 1e-2), "number_bytes": (0.5, 4), "price": (0.1, 100), "group": (1, 64),
     "chip_capacity": (1e10, 1e12), "chip_bandwidth": (1e11, 1e13), "chip_bandwidth_before": (1e11, 1e13),
-    "input_price": (0.1, 10), "output_price": (0.1, 10), "always": (1e9, 1e11), "routed": (1e9, 1e13),
+    "input_price": (0.1, 10), "output_price": (0.1, 10), "always": (1e9, 1e11), "layer_weights": (1e6, 1e11),
+    "routed": (1e9, 1e13),
 }
 # Whole numbers; powers of two where one must divide another.
 WHOLE = {

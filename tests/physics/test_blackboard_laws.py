@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rackline.physics import attention, capacity, experts, operating
 from rackline.physics import blackboard as bb
-from rackline.physics import capacity, experts, operating
 from rackline.physics import passes_and_prices as prices
 
 
@@ -269,6 +269,26 @@ def test_difference_13_at_the_balance_context_short_contexts_do_not_cost_five_ti
     assert bb.balance_context(**balance) == pytest.approx(2e5)
     large = 100 * bb.balance_batch(5e15, 8e12, 1, 8e11, 1e11)
     assert prices.decode_over_prefill(B=large, L=1e4, weights=8e11, **balance) == 1
+
+
+@pytest.mark.parametrize("none", [{"kv": 0.0}, {"L": 0.0}])
+def test_without_a_kv_cache_any_batch_fits_and_only_the_weights_balance(none):
+    case = {"L": 4096.0, **V3, **GB200_RACK} | none
+    arguments = without(case, "N_active", "F", "W")
+    assert capacity.largest_batch(13e12, **arguments) == math.inf
+    assert capacity.largest_batch(1e9, **arguments) == 0
+    assert operating.operating_batch(13e12, **case) == pytest.approx(5667, abs=1)
+    assert operating.operating_batch(1e9, **case) == 0
+    assert operating.batch_within(0.01, **case) == pytest.approx(0.01 * bb.saturated_rate(case["F"], case["N_active"]))
+    if case["kv"] == 0:
+        assert bb.balance_context(**without(case, "L", "weights")) == math.inf
+        assert bb.mfu_large_batch(1e6, math.inf) == 1
+        assert attention.equal_context(37e9, 0.0) == math.inf
+
+
+def test_difference_4_double_or_triple_2400_is_4800_to_7200():
+    lecture = bb.balance_batch(F=600e12, W=1e12, w=1, N_total=8e11, N_active=1e11)
+    assert (2 * lecture, 3 * lecture) == (4800, 7200)
 
 
 def test_row_a10_a_rack_at_1k_saturates_compute_before_its_memory_is_full_and_at_128k_never():

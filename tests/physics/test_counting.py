@@ -234,7 +234,7 @@ def test_row_c9_one_head_is_duplicated_on_every_chip(g):
 @given(memory=st.floats(1e10, 1e13), L=st.integers(1, 10**6), weights=st.floats(1e9, 1e13), kv=st.floats(100, 1e6))
 def test_the_largest_batch_fits_and_one_more_does_not(memory, L, weights, kv):
     B = capacity.largest_batch(memory, L, weights, kv)
-    assert B == int(B)
+    assert int(B) == B
     assert B >= 0
     assert B == 0 or weights + B * L * kv <= memory * (1 + 1e-9)
     assert weights > memory or weights + (B + 1) * L * kv > memory * (1 - 1e-9)

@@ -18,7 +18,7 @@ for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "
 
 PARAMETERS = {
     "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside link",
-    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back",
+    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
     "param": "N_active N_total d",
     "byte/param": "w", "byte/cached": "kv number_bytes",
     "s": "t interval latency card switch hop", "dollar/hour": "price",
@@ -26,7 +26,7 @@ PARAMETERS = {
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
-         " top_k r premium E P E_before wires keys group",
+         " top_k r premium stage E P E_before wires keys group",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
@@ -34,6 +34,8 @@ SPECIAL = {  # a name with another meaning in one place
     "capacity.domain_speedup": {"chip_bandwidth": "byte/s", "chip_bandwidth_before": "byte/s"},
     "collectives.largest_tensor_cut": {"wire": "byte/token", "d_ff": "param"},
     "collectives.largest_decode_cut": {"wire": "byte/token", "d_ff": "param"},
+    "cuts.cut_by_context_prefill": {"layer_kv": "byte"},
+    "cuts.cut_by_context_decode": {"value_width": "1"},
     "attention.prompt_intensity": {"number_bytes": "byte/FLOP"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
