@@ -38,9 +38,14 @@ def headline(stepped: Stepped) -> str:
     length = "prompt tokens" if case.kind == "prefill" else "cached tokens"
     time, lower, upper = (units.show(float(x), "seconds") for x in (step.time, step.lower, step.upper))
     cost = units.show(stepped.numbers["cost"], "dollars")
-    return (f"{what} of {case.server.model.name} on {case.server.machine.title} ({case.layout.name()}) takes "
-            f"{time} for {stepped.batch:,.0f} sequences of {stepped.context:,.0f} {length} (between {lower} and "
-            f"{upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
+    count = "1 sequence" if stepped.batch == 1 else f"{stepped.batch:,.0f} sequences"
+    return (f"{what} of {case.server.model.name} on {_where(case)} ({case.layout.name()}) takes {time} for {count} of "
+            f"{stepped.context:,.0f} {length} (between {lower} and {upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
+
+
+def _where(case: Case) -> str:
+    machine = case.server.machine
+    return machine.title if machine.chips == machine.domain else f"{machine.chips} chips of {machine.title}"
 
 
 def _summary_table(stepped: Stepped) -> Table:
