@@ -20,6 +20,7 @@ from rackline.systems.serving import Server
 CONTEXT = 8192.0  # tokens, where the question names none
 POINTS = 64  # of a curve without points of its own
 _GROUP = 256  # layouts timed together
+_BUSY = 8 / 9  # of the machine's chips a layout of our own choice keeps busy at least, as 64 of 72
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def _given(start: Case, layout: Layout, points: Asked) -> Choice:
 
 def _best(start: Case, points: Asked) -> Choice:
     """Of the layouts with the fewest replicas that fit: the fastest at the batch asked for, else of most throughput."""
-    found = sorted(layouts(start.server.model, start.server.machine), key=lambda x: x.replicas)
+    machine = start.server.machine
+    busy = (x for x in layouts(start.server.model, machine) if x.chips >= _BUSY * machine.chips)
+    found = sorted(busy, key=lambda x: x.replicas)
     reasons: list[str] = []
     for _, same in groupby(found, key=lambda x: x.replicas):
         for layout in _ranked(start, list(same), points):

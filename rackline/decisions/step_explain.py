@@ -124,8 +124,7 @@ def notes(stepped: Stepped) -> Iterator[str]:
 def _balance_notes(stepped: Stepped) -> Iterator[str]:
     n = stepped.numbers
     if n["balance_batch_reason"]:
-        yield (f"No batch balances at {stepped.context:,.0f} tokens: {n['balance_batch_reason']}; contexts below "
-               f"{units.show(n['balance_context'], 'tokens')} have one.")
+        yield f"No batch balances at {stepped.context:,.0f} tokens: {n['balance_batch_reason']}."
     if n["balance_context_reason"]:
         yield f"No balance context: {n['balance_context_reason']}."
     elif n["balance_context"] > 1.2 * n["balance_context_lecture"]:
@@ -149,8 +148,8 @@ def _difference_notes(stepped: Stepped) -> Iterator[str]:
     yield (f"The memory drains in {units.show(drain, 'seconds')}, {drain / LECTURE_DRAIN:.3g} times the lecture's "
            f"20 ms (difference 7); a pass of {p['drain_batch']:,.0f} sequences takes so long.")
     ratio = n["prefill"]["decode_over_prefill"]
-    yield (f"An output token costs {ratio:.3g} times an input token here; five times, and a balance context of 200k, do "
-           "not hold at once (difference 13): below that context a large batch makes output as cheap as input.")
+    yield (f"An output token costs {ratio:.3g} times an input token here; five times, and a balance context of 200k, "
+           "do not hold at once (difference 13): below that context a large batch makes output as cheap as input.")
 
 
 def sources(stepped: Stepped) -> tuple[Source, ...]:

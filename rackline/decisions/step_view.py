@@ -38,9 +38,14 @@ def headline(stepped: Stepped) -> str:
     length = "prompt tokens" if case.kind == "prefill" else "cached tokens"
     time, lower, upper = (units.show(float(x), "seconds") for x in (step.time, step.lower, step.upper))
     cost = units.show(stepped.numbers["cost"], "dollars")
-    return (f"{what} of {case.server.model.name} on {case.server.machine.title} ({case.layout.name()}) takes "
-            f"{time} for {stepped.batch:,.0f} sequences of {stepped.context:,.0f} {length} (between {lower} and "
-            f"{upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
+    count = "1 sequence" if stepped.batch == 1 else f"{stepped.batch:,.0f} sequences"
+    return (f"{what} of {case.server.model.name} on {_where(case)} ({case.layout.name()}) takes {time} for {count} of "
+            f"{stepped.context:,.0f} {length} (between {lower} and {upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
+
+
+def _where(case: Case) -> str:
+    machine = case.server.machine
+    return machine.title if machine.chips == machine.domain else f"{machine.chips} chips of {machine.title}"
 
 
 def _summary_table(stepped: Stepped) -> Table:
@@ -163,7 +168,8 @@ def _marks(stepped: Stepped) -> tuple[tuple[float, str], ...]:
     named = [(n["knee"], "knee"), (n["balance_batch"], "B*"), (n["operating_point"]["batch"], "operating point"),
              (n["largest_batch"], "largest that fits")]
     if stepped.points.against == "context":
-        named = [(n["balance_context"], "L*"), (n["largest_context"], "largest that fits"), (limit, "model's own limit")]
+        named = [(n["balance_context"], "L*"), (n["largest_context"], "largest that fits"),
+                 (limit, "model's own limit")]
     return tuple((float(x), label) for x, label in named if math.isfinite(x) and x > 0)
 
 
@@ -185,6 +191,6 @@ def batch_too_large(case: Case, points: Asked, batch: float) -> Answer:
     reasons = (f"{case.layout.name()}: at most {most:,.0f} sequences of {points.context:,.0f} tokens fit a replica",
                f"{batch:,.0f} sequences fit with at most {longest:,.0f} tokens each" if longest >= 1 else
                f"{batch:,.0f} sequences fit with no context at all")
-    return Answer("step", f"A batch of {batch:,.0f} sequences of {points.context:,.0f} tokens of {name} does not fit on "
-                  f"{case.server.machine.title}.", feasible=False, reasons=reasons,
+    return Answer("step", f"A batch of {batch:,.0f} sequences of {points.context:,.0f} tokens of {name} does not fit "
+                  f"on {case.server.machine.title}.", feasible=False, reasons=reasons,
                   data={"largest_batch": most, "largest_context": longest, "layout_name": case.layout.name()})

@@ -124,7 +124,7 @@ def _floors(case: Case, context: float) -> dict[str, Any]:
 def _balance(case: Case, context: float) -> dict[str, Any]:
     s, ours = case.symbols, balance.balance_batch(case, context)
     with_kv = blackboard.balance_batch_with_kv(context, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
-    reason = "" if math.isfinite(ours) else "reading KV takes longer than computing at every batch"
+    reason = "" if math.isfinite(ours) else "reading the cache takes longer than computing, however large the batch"
     return {"balance_batch": ours, "balance_batch_reason": reason,
             "balance_batch_without_kv": balance.balance_batch(case, 0.0),
             "balance_batch_lecture": float(blackboard.balance_batch(**s.of("F", "W", "w", "N_total", "N_active"))),
@@ -138,7 +138,8 @@ def _contexts(case: Case) -> dict[str, Any]:
     shares = {f"mfu_at_{name}": balance.compute_share(case, times * ours) if math.isfinite(ours) else None
               for name, times in (("balance_context", 1.0), ("twice_balance_context", 2.0))}
     halves = [float(blackboard.mfu_large_batch(times * lecture, lecture)) if s.kv else None for times in (1.0, 2.0)]
-    reason = "" if math.isfinite(ours) else "reading the cache never takes as long as computing"
+    reason = {math.inf: "reading the cache never takes as long as computing",
+              1.0: "memory takes longer than computing at every context"}.get(ours, "")
     return {"balance_context": ours, "balance_context_reason": reason, "balance_context_lecture": lecture, **shares,
             "mfu_at_balance_context_lecture": halves[0], "mfu_at_twice_balance_context_lecture": halves[1]}
 

@@ -102,8 +102,8 @@ class Case:
 
     def cost(self, seconds: Number, batch: Number, context: Number) -> Number:
         """Dollars per million tokens of the pass when it takes so many seconds; idle chips are paid for."""
-        rate = self.layout.replicas * self.tokens(batch, context) / seconds
-        return dollars_per_million(self.price.value, self.server.machine.chips, 1.0) / rate
+        tokens = self.layout.replicas * self.tokens(batch, context)
+        return dollars_per_million(self.price.value, self.server.machine.chips, 1.0) * seconds / tokens
 
     def largest_batch(self, context: Number) -> Number:
         """Most sequences of `context` tokens that fit in one replica."""
