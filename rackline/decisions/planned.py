@@ -44,6 +44,7 @@ class Planned:
 
 
 def decode_only(q: Any) -> bool:
+    """Whether only a context is asked for, so that there is no prefill to plan."""
     return q.context is not None and q.input is None and q.trace is None
 
 

@@ -1,0 +1,1 @@
+"""Shows an Answer and computes nothing: command line, text, pictures, pages, files."""
