@@ -18,6 +18,8 @@ class Format:
 
 
 _SPEC = "OCP Microscaling Formats v1.0"
+_GGML = "block layouts of ggml, as in gguf 0.19.0's table GGML_QUANT_SIZES"
+_GGML_MATH = ("int8", "fp8", "bf16")
 _FORMATS = [
     Format("fp32", 32, ("fp32",), "IEEE 754"),
     Format("bf16", 16, ("bf16",), "IEEE 754 / bfloat16"),
@@ -31,6 +33,14 @@ _FORMATS = [
     Format("int4", 4.5, ("bf16",), "weight-only: one 16-bit scale per 32"),
     Format("fp6", 6, ("fp6", "fp8", "bf16"), "without scales"),
     Format("fp4", 4, ("fp4", "fp8", "bf16"), "without scales"),
+    # llama.cpp multiplies its quantised weights by activations rounded to 8-bit integers where a chip has them
+    Format("q4_0", 4.5, _GGML_MATH, _GGML + ": 18 bytes per 32"),
+    Format("q8_0", 8.5, _GGML_MATH, _GGML + ": 34 bytes per 32"),
+    Format("q4_k", 4.5, _GGML_MATH, _GGML + ": 144 bytes per 256"),
+    Format("q5_k", 5.5, _GGML_MATH, _GGML + ": 176 bytes per 256"),
+    Format("q6_k", 6.5625, _GGML_MATH, _GGML + ": 210 bytes per 256"),
+    Format("q4_k_m", 4.8, _GGML_MATH, "a layer's weights: half of the value and down matrices in q6_k, the rest in "
+           "q4_k; with the head in q6_k this is the 4.58 and 39.59 GiB printed for Llama 3 8B and 70B"),
 ]
 FORMATS = {f.name: f for f in _FORMATS}
 

@@ -1,0 +1,242 @@
+"""Published measurements: one row of a table as a frozen record, its value in SI units, its source beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rackline import units
+from rackline.errors import BadInput, did_you_mean
+
+_DATA = Path(__file__).parent / "data" / "measurements"
+LARGEST_FILE = 50_000_000  # bytes
+_LONGEST_CELL = 10_000  # characters
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Number formats as the source prints them; empty where it does not say."""
+
+    weights: str = ""
+    kv: str = ""
+    compute: str = ""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Parallel sizes as the source states them; None where it does not say."""
+
+    tensor: int | None = None
+    expert: int | None = None
+    pipeline: int | None = None
+    data: int | None = None
+    context: int | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Prompt and output tokens, sequences, cached tokens; `context_text` is what is printed where that is no number."""
+
+    input: int | None = None
+    output: int | None = None
+    batch: int | None = None
+    concurrency: float | None = None
+    context: float | None = None
+    context_text: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One published number: `value` in SI of dimension `unit`, per `per` (chip, node, user, token) where it says so.
+
+    `unit` is empty for a unit that rackline.units does not know; the value is then as printed.
+    """
+
+    id: str
+    metric: str
+    value: float
+    unit: str
+    per: str = ""
+    source: str = ""
+    location: str = ""
+    model: str = ""
+    hardware: str = ""
+    chips: int | None = None
+    engine: str = ""
+    formats: Formats = Formats()
+    sizes: Sizes = Sizes()
+    load: Load = Load()
+    kind: str = ""
+    flag: str = ""
+    notes: str = ""
+    from_memory: bool = False
+    facts: Mapping[str, Any] = field(default_factory=lambda: _NONE)  # what else the source says of the model
+
+
+def measurement_names() -> list[str]:
+    """Names of the bundled tables of measurements."""
+    return sorted(path.stem for path in _DATA.glob("*.csv"))
+
+
+def measurements(name_or_path: str | Path) -> tuple[Measured, ...]:
+    """The rows of a bundled table, or of a CSV file of the same columns; other columns are not read.
+
+    Errors: BadInput for a file or a cell that is not what its column holds.
+    """
+    path, what = _path(name_or_path)
+    rows = tuple(_rows(_text(path, what), what))
+    if not rows:
+        raise BadInput(what, "must hold at least one row", "no rows")
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise BadInput(what, "must name every row by an id of its own", row.id)
+        seen.add(row.id)
+    return rows
+
+
+def _path(given: str | Path) -> tuple[Path, str]:
+    text = str(given)
+    if text in measurement_names():
+        return _DATA / f"{text}.csv", text
+    if isinstance(given, str) and "/" not in text and not text.endswith(".csv"):
+        raise BadInput("measurements", "must be a bundled table or a CSV file", text,
+                       did_you_mean(text, measurement_names()))
+    return Path(text), f"measurements {Path(text).name}"
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        if not path.is_file():
+            raise BadInput(what, "must be an existing file", str(path))
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(what, f"must be at most {units.show(LARGEST_FILE, 'bytes')}",
+                           units.show(path.stat().st_size, "bytes"))
+        return path.read_bytes().decode("utf-8-sig")
+    except BadInput:
+        raise
+    except UnicodeDecodeError as error:
+        raise BadInput(what, "must be UTF-8 text", f"byte {error.object[error.start]:#04x}") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(what, "must be a readable file", str(error)) from None
+
+
+def _rows(text: str, what: str) -> Iterator[Measured]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names: list[str] | None = None
+    try:
+        for cells in reader:
+            if names is None:
+                names = _header(cells, what)
+            elif cells:
+                yield _measured(_cells(names, cells, f"{what}, line {reader.line_num}"), what)
+    except csv.Error as error:
+        raise BadInput(f"{what}, line {reader.line_num}", "must be well-formed CSV", str(error)) from None
+
+
+def _header(cells: list[str], what: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    for name in ("id", "metric", "value", "unit"):
+        if names.count(name) != 1:
+            raise BadInput(what, f"must have one column {name}", ", ".join(names))
+    return names
+
+
+def _cells(names: list[str], cells: list[str], where: str) -> dict[str, str]:
+    if len(cells) != len(names):
+        raise BadInput(where, f"must have {len(names)} cells", f"{len(cells)} cells")
+    if any(len(cell) > _LONGEST_CELL for cell in cells):
+        raise BadInput(where, f"must have cells of at most {_LONGEST_CELL} characters", max(cells, key=len))
+    return {name: cell.strip() for name, cell in zip(names, cells, strict=True) if cell.strip()}
+
+
+def _measured(row: dict[str, str], what: str) -> Measured:
+    if "id" not in row or "metric" not in row:
+        raise BadInput(what, "must name every row's id and metric", ", ".join(row.values()))
+    where = f"{what} {row['id']}"
+    value, unit, per = _value(row, where)
+    text = lambda name: row.get(name, "")  # noqa: E731
+    return Measured(
+        row["id"], row["metric"], value, unit, per, text("source"), text("source_location"), text("model"),
+        text("hardware"), _whole(row, "n_chips", where, 1), f"{text('engine')} {text('engine_version')}".strip(),
+        Formats(text("precision_weights"), text("precision_kv"), text("precision_compute")), _sizes(row, where),
+        _load(row, where), text("kind"), text("flag"), text("notes"), row.get("from_memory", "0") not in ("0", "false"),
+        _facts(row, where))
+
+
+def _sizes(row: dict[str, str], where: str) -> Sizes:
+    return Sizes(*(_whole(row, name, where, 1) for name in ("tp", "ep", "pp", "dp", "cp")),
+                 row.get("parallel_notes", ""))
+
+
+def _load(row: dict[str, str], where: str) -> Load:
+    return Load(_whole(row, "isl", where), _whole(row, "osl", where), _whole(row, "batch", where, 1),
+                _maybe(row.get("concurrency")), _maybe(row.get("context")), row.get("context", ""))
+
+
+def _whole(row: dict[str, str], name: str, where: str, low: int = 0) -> int | None:
+    if name not in row:
+        return None
+    value = _maybe(row[name])
+    if value is None or value != int(value) or not low <= value <= 1e15:
+        raise BadInput(f"{where}.{name}", f"must be a whole number of at least {low}", row[name])
+    return int(value)
+
+
+def _maybe(text: str | None) -> float | None:
+    """The number that a text is, if it is one."""
+    try:
+        value = float(text) if text is not None and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text, re.I) else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None
+
+
+# printed unit -> what rackline.units calls it; "/x" after it says per what
+_UNITS = {"s": ("s", "seconds"), "ms": ("ms", "seconds"), "us": ("us", "seconds"), "%": ("%", "ratio"),
+          "x": ("x", "ratio"), "tokens": ("tokens", "tokens"), "params": ("params", "parameters"),
+          "tokens/s": ("tok/s", "tokens/s"), "bytes": ("B", "bytes"), "GB": ("GB", "bytes"), "GiB": ("GiB", "bytes"),
+          "GB/s": ("GB/s", "bytes/s"), "MiB/s": ("MiB/s", "bytes/s"), "GiB/s": ("GiB/s", "bytes/s"),
+          "TiB/s": ("TiB/s", "bytes/s"), "Gbit/s": ("Gbit/s", "bytes/s"), "TFLOP/s": ("TFLOP/s", "flop/s"),
+          "PFLOP/s": ("PFLOP/s", "flop/s"), "GFLOP": ("GFLOP", "flop"), "USD": ("USD", "dollars"),
+          "USD/M tokens": ("$/Mtok", "dollars/Mtok"), "nodes": ("", "count"), "requests": ("", "count"),
+          "IOPS": ("", "count")}
+_SPELLINGS = {"Throughput (out tok/s/GPU)": "tokens/s/GPU", "Throughput (out tok/s)": "tokens/s",
+              "USD/GPU/h": "USD/h/GPU"}
+_UNITS["USD/h"] = ("USD/h", "dollars/hour")
+
+
+def _value(row: dict[str, str], where: str) -> tuple[float, str, str]:
+    """The value in SI, its dimension and what it is per."""
+    value = _maybe(row.get("value"))
+    if value is None:
+        raise BadInput(f"{where}.value", "must be a finite number", row.get("value", "nothing"))
+    printed = row.get("unit", "")
+    plain = re.sub(r"\s*\(.*$", "", _SPELLINGS.get(printed, printed))
+    base, _, per = (plain, "", "") if plain in _UNITS else plain.rpartition("/")
+    if base not in _UNITS:
+        return value, "", printed
+    text, dimension = _UNITS[base]
+    return value * units.parse(f"1 {text}", dimension, where), dimension, per
+
+
+def _facts(row: dict[str, str], where: str) -> Mapping[str, Any]:
+    if "model_facts" not in row:
+        return _NONE
+    try:
+        found = json.loads(row["model_facts"])
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadInput(f"{where}.model_facts", "must be a JSON object", row["model_facts"])
+    return MappingProxyType(found)
