@@ -1,0 +1,1 @@
+"""A request-level simulator of serving on the same ledger."""
