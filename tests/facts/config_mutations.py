@@ -37,9 +37,17 @@ def _holder(config: Any, path: tuple) -> Any:
 
 
 def delete(rng: random.Random, config: Config) -> None:
-    """One value left out."""
-    path = rng.choice(_places(config))
+    """One field left out."""
+    path = rng.choice([p for p in _places(config) if isinstance(p[-1], str)])
     del _holder(config, path)[path[-1]]
+
+
+def shorten(rng: random.Random, config: Config) -> None:
+    """One entry of a list left out."""
+    paths = [p for p in _places(config) if isinstance(p[-1], int)]
+    if paths:
+        path = rng.choice(paths)
+        del _holder(config, path)[path[-1]]
 
 
 def replace(rng: random.Random, config: Config) -> None:
@@ -69,7 +77,7 @@ def swap(rng: random.Random, config: Config) -> None:
 
 
 MUTATIONS: dict[str, Callable[[random.Random, Config], None]] = {
-    "delete": delete, "replace": replace, "rename": rename, "swap": swap}
+    "delete": delete, "shorten": shorten, "replace": replace, "rename": rename, "swap": swap}
 
 
 def spoil_text(rng: random.Random, text: bytes) -> bytes:
@@ -117,7 +125,7 @@ def wrong(model: Model) -> str:
 
 
 def _guessed(model: Model, before: Model, kinds: str) -> str:
-    """A file from which a field was only taken away may answer otherwise only when a note says what was assumed."""
+    """A file from which fields were only taken away may answer otherwise only when a note says what was assumed."""
     if set(kinds.split(" + ")) <= {"delete", "rename"} and _answer(model) != _answer(before) and model.notes == before.notes:
         return f"FAILED: silently guessed: {_answer(model)} was {_answer(before)}"
     return ""

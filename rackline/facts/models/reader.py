@@ -133,10 +133,10 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
         raise BadInput("hidden_act", "must be silu for an unknown architecture: others do not say whether the "
                        "feed-forward is gated", fields.given["hidden_act"])
     window, longest = fields.given.get("sliding_window"), fields.given.get("max_position_embeddings")
-    if window and window != longest and fields.given.get("use_sliding_window") is not False and not fields.has(
-            "layer_types"):
-        raise BadInput("sliding_window", "must come with layer_types for an unknown architecture: which layers have it?",
-                       window)
+    if (window and window != longest and fields.given.get("use_sliding_window") is not False and not fields.has(
+            "layer_types")) or (fields.has("attention_chunk_size") and not fields.has("layer_types")):
+        raise BadInput("layer_types", "must be given for an unknown architecture with windows or chunks: which layers "
+                       "have them?", "no such field")
     fields.notes.append(f"{fields.family} is not a known architecture: read by its fields as a decoder with gated "
                         "feed-forward, two norms a layer, and biases only where a field says so")
 

@@ -1,0 +1,152 @@
+"""Parameters and caches equal what is published, to the last number where a file's own count is known."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from rackline.facts.model import Layers, Model
+from rackline.facts.models import model
+
+DATA = Path(__file__).parent / "data"
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open() as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+PUBLISHED = rows("published_parameters.csv")
+STATED = rows("stated_figures.csv")
+
+
+def by_name(table: list[dict[str, str]], *fields: str) -> list:
+    return [pytest.param(row, id=row["name"]) for row in table if all(row[f] for f in fields)]
+
+
+@pytest.mark.parametrize("row", by_name(PUBLISHED))
+def test_total_equals_the_closed_form_to_the_last_parameter(row):
+    assert model(row["name"]).total_parameters == int(row["total"])
+
+
+@pytest.mark.parametrize("row", by_name(PUBLISHED, "active"))
+def test_active_equals_the_closed_form_to_the_last_parameter(row):
+    assert model(row["name"]).active_parameters == int(row["active"])
+
+
+@pytest.mark.parametrize("row", by_name(PUBLISHED, "published"))
+def test_total_with_module_copies_and_scales_equals_the_published_files(row):
+    read = model(row["name"])
+    beside = {"mtp": read.mtp_parameters, "copies": 2 * read.vocab * read.hidden,
+              "scales": scales(read.layers) + scales(read.mtp)}
+    assert read.total_parameters + sum(beside[part] for part in row["beside"].split()) + int(row["rest"]) == int(
+        row["published"])
+    assert int(row["rest"]) == 0 or row["why"]
+
+
+def scales(layers: tuple[Layers, ...]) -> int:
+    """fp8 files keep one scale per 128 × 128 block of every matrix but the small ones."""
+    matrices = [(matrix, group.count) for group in layers for part in (group.attention, group.feed_forward) if part
+                for matrix in part.matrices if matrix.role != "small"]
+    matrices += [(matrix, group.count * group.feed_forward.experts) for group in layers if group.feed_forward
+                 for matrix in group.feed_forward.expert_matrices]
+    return sum(count * -(-m.inputs // 128) * -(-m.outputs // 128) for m, count in matrices)
+
+
+# stated totals that neither round from the closed form nor are cut from it: the closed form in 1e9, and why
+EXCEPTIONS = {
+    "llama-2-70b": (68.977, "the name; the paper's own sizes give 68.98e9"),
+    "llama-4-scout": (107.770, "the card counts the vision tower of 0.87e9"),
+    "glm-4.5": (352.798, "the README's figure lies between the model and the model with its module (356.79e9)"),
+    "glm-4.7": (352.798, "as GLM-4.5"),
+    "gemma-4-26b-a4b": (25.233, "the name counts the vision tower"),
+    "grok-1": (315.685, "its own run.py gives 315.69e9 with the embedding of 0.81e9"),
+    "minimax-m2": (228.690, "the card rounds to tens"),
+    "qwen3.5-397b-a17b": (396.346, "the name counts the vision tower of 0.46e9"),
+}
+
+
+@pytest.mark.parametrize("row", by_name(STATED, "total"))
+def test_total_rounds_to_the_stated_figure_or_is_a_listed_exception(row):
+    exact = model(row["name"]).total_parameters
+    if row["name"] not in EXCEPTIONS:
+        assert is_stated(exact, row["total"])
+    else:
+        assert not is_stated(exact, row["total"])
+        assert round(exact / 1e9, 3) == EXCEPTIONS[row["name"]][0]
+
+
+@pytest.mark.parametrize("row", by_name(STATED, "active"))
+def test_active_rounds_to_the_stated_figure_with_or_without_embedding_and_head(row):
+    """Cards differ in whether the embedding and the head count as active; one of the three ways must be theirs."""
+    read = model(row["name"])
+    assert any(is_stated(read.active_parameters - left_out, row["active"])
+               for left_out in (0, read.embedding, read.embedding + read.head.parameters))
+
+
+def figure(text: str) -> tuple[float, float]:
+    """The stated number and half of its last digit's unit."""
+    unit = {"M": 1e6, "B": 1e9, "T": 1e12}[text[-1]]
+    return float(text[:-1]) * unit, unit * 10.0 ** -len(text[:-1].partition(".")[2]) / 2
+
+
+def is_stated(exact: float, text: str) -> bool:
+    """Whether the exact number, rounded or cut to the stated digits, is the stated one."""
+    stated, half = figure(text)
+    return stated - half <= exact < stated + 2 * half
+
+
+@pytest.mark.parametrize("row", by_name(STATED, "kv"))
+def test_kv_bytes_a_token_equal_the_published_ones(row):
+    assert model(row["name"]).kv_bytes_per_token("bf16", beyond_window=row["kv_of"] == "beyond") == int(row["kv"])
+
+
+@pytest.mark.parametrize(("name", "total", "tokens"), [
+    ("deepseek-v3", "expanded", 15_000), ("deepseek-v3", "absorbed", 4_400), ("llama-3.1-70b", "absorbed", 53_000),
+    ("llama-3.1-405b", "absorbed", 98_000)])
+def test_attention_costs_as_much_as_the_weights_at_the_known_context(name, total, tokens):
+    """2·width·heads·L a layer equals 2·N_active: the context at which attention and weights take the same FLOPs."""
+    read = model(name)
+    pair = sum(count * a.heads * (a.expanded_width if total == "expanded" else a.score_width)
+               for a, count in read.attentions())
+    assert read.active_parameters / pair == pytest.approx(tokens, rel=0.025)
+
+
+def test_latent_attention_of_deepseek_v3_in_its_two_forms():
+    ((attention, layers),) = model("deepseek-v3").attentions()
+    assert (layers, attention.kv_heads, attention.heads, attention.cache_width) == (61, 1, 128, 576)
+    assert attention.score_width == 576 + 512
+    assert attention.expanded_width == 192 + 128
+    assert attention.expansion == 512 * 128 * (128 + 128)
+
+
+def test_indexer_keys_of_deepseek_v3_2_take_132_bytes_in_every_layer():
+    assert model("deepseek-v3.2").index_bytes_per_token() == 61 * (128 + 4)
+
+
+def test_borrowed_indexers_of_glm_5_2_keep_no_keys():
+    own = sum(count for a, count in model("glm-5.2").attentions() if not a.indexer.shared)
+    assert own < model("glm-5.2").depth == 78
+    assert model("glm-5.2").index_bytes_per_token() == own * 132
+
+
+def test_state_of_qwen3_next_is_its_delta_rule_and_its_short_convolution():
+    """36 layers × (32 heads × 128 × 128 in fp32 + 3 past inputs of 8192 channels in bf16)."""
+    assert model("qwen3-next-80b-a3b").state_bytes() == 36 * (32 * 128 * 128 * 4 + 3 * (2 * 16 * 128 + 32 * 128) * 2)
+
+
+def test_pure_state_space_models_cache_nothing_a_token():
+    for name in ("mamba-codestral-7b", "rwkv-4-7b", "rwkv-5-3b"):
+        read = model(name)
+        assert read.kv_bytes_per_token() == 0 < read.state_bytes()
+
+
+def total_by_sum(read: Model) -> int:
+    return sum(size for _, size in read.sizes_by_role())
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "gpt2", "jamba-v0.1", "gemma-4-26b-a4b", "nemotron-3-super", "minimax-m1"])
+def test_sizes_by_role_sum_to_the_total(name):
+    assert total_by_sum(model(name)) == model(name).total_parameters
