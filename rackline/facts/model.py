@@ -235,7 +235,8 @@ class Model:
         """Numbers stored under each role; a role may come more than once."""
         yield "embedding", self.embedding
         if not self.tied:
-            yield "head", self.head.parameters
+            yield "head", self.head.size
+            yield "small", self.head.bias
         yield "small", self.vectors
         for group in self.layers:
             for role, size in _group_sizes(group):
@@ -249,9 +250,11 @@ def _group_sizes(group: Layers) -> Iterator[tuple[str, int]]:
             continue
         yield "small", part.vectors
         for m in part.matrices:
-            yield m.role, m.parameters
-    if group.feed_forward and group.feed_forward.experts:
-        yield "experts", group.feed_forward.experts * group.feed_forward.expert_parameters
+            yield m.role, m.size
+            yield "small", m.bias
+    for m in group.feed_forward.expert_matrices if group.feed_forward else ():
+        yield "experts", group.feed_forward.experts * m.size  # type: ignore[union-attr]
+        yield "small", group.feed_forward.experts * m.bias  # type: ignore[union-attr]
 
 
 def _merged(pairs: Iterator[tuple]) -> list[tuple]:

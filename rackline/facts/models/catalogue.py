@@ -57,7 +57,7 @@ def _exists(path: Path) -> bool:
 
 def _bundled(name: str) -> str | None:
     key = re.sub(r"[_\s]+", "-", name.lower())
-    if re.fullmatch(r"[\w.-]+", key) and (_DATA / "models" / f"{key}.json").is_file():
+    if re.fullmatch(r"[\w.-]{1,99}", key) and (_DATA / "models" / f"{key}.json").is_file():
         return key
     return model_aliases().get(key)
 
