@@ -1,6 +1,6 @@
 """Reads mutated real configurations: `python benchmarks/fuzz_configs.py [COUNT] [SEED]`; status 1 when one fails.
 
-A failure is a traceback, an answer of more than one line, or a number that is NaN, negative, absurd or silently guessed.
+A failure is a traceback, an answer of more than one line, or a number that is NaN, negative, absurd or guessed.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ _MATRIX = Column("parameters", "parameters")
 def model_answer(model: Model) -> Answer:
     """Parameters, cache, state and weight bytes of one model, each with its arithmetic."""
     return Answer(
-        question="facts", headline=_headline(model), badge="derived", tables=(_parts(model), _kinds(model),
-                                                                              _memory(model), _weights(model)),
+        question="facts", headline=_headline(model), badge="derived",
+        tables=(_parts(model), _kinds(model), _memory(model), _weights(model)),
         notes=model.notes, explain=tuple(_explain(model)), data=_data(model),
-        sources=(Source(model.name, f"{model.total_parameters:,} parameters", model.source or "given by the user", ""),))
+        sources=(Source(model.name, f"{model.total_parameters:,} parameters", model.source or "the user's file", ""),))
 
 
 def _headline(model: Model) -> str:
@@ -29,8 +29,8 @@ def _headline(model: Model) -> str:
     window = model.kv_bytes_per_token("bf16", beyond_window=True)
     beyond = "" if window == model.kv_bytes_per_token("bf16") else f" ({window:,.0f} beyond its windows)"
     state = f" and keeps {units.show(model.state_bytes(), 'bytes')} of state a sequence" if model.state_bytes() else ""
-    return (f"{model.name} stores {units.show(total, 'parameters')} parameters{sees}; it writes {kv}{beyond}{state}; its "
-            f"weights take {units.show(model.weight_bytes(), 'bytes')}.")
+    return (f"{model.name} stores {units.show(total, 'parameters')} parameters{sees}; it writes {kv}{beyond}{state}; "
+            f"its weights take {units.show(model.weight_bytes(), 'bytes')}.")
 
 
 def _data(model: Model) -> dict[str, Any]:
@@ -103,7 +103,8 @@ def _memory(model: Model) -> Table:
             (f"KV cache in {model.kv_format}, as published", model.kv_bytes_per_token()),
             ("keys of the indexer", model.index_bytes_per_token())]
     return Table("Bytes a token; state a sequence",
-                 (Column("what"), Column("size", "bytes")), (*rows, ("recurrent state a sequence", model.state_bytes())))
+                 (Column("what"), Column("size", "bytes")),
+                 (*rows, ("recurrent state a sequence", model.state_bytes())))
 
 
 def _weights(model: Model) -> Table:
@@ -114,7 +115,8 @@ def _weights(model: Model) -> Table:
     rows = tuple((role, model.formats[role], size, size * bytes_per_number(model.formats[role]))
                  for role, size in sizes.items() if size)
     total = ("total", "", model.total_parameters, model.weight_bytes())
-    return Table("Weights by format", (Column("role"), Column("format"), _MATRIX, Column("size", "bytes")), (*rows, total))
+    columns = (Column("role"), Column("format"), _MATRIX, Column("size", "bytes"))
+    return Table("Weights by format", columns, (*rows, total))
 
 
 def _explain(model: Model) -> Iterator[Line]:
@@ -138,8 +140,8 @@ def _active_lines(model: Model) -> Iterator[Line]:
     if not routed:
         return
     idle = " − ".join(f"{count} × ({f.experts} − {f.top_k}) × {f.expert_parameters:,}" for f, count in routed)
-    yield Line("active parameters", "total − layers × (experts − chosen) × expert", f"{model.total_parameters:,} − {idle}",
-               model.active_parameters, "parameters")
+    yield Line("active parameters", "total − layers × (experts − chosen) × expert",
+               f"{model.total_parameters:,} − {idle}", model.active_parameters, "parameters")
 
 
 def _cache_lines(model: Model) -> Iterator[Line]:

@@ -252,9 +252,10 @@ def _group_sizes(group: Layers) -> Iterator[tuple[str, int]]:
         for m in part.matrices:
             yield m.role, m.size
             yield "small", m.bias
-    for m in group.feed_forward.expert_matrices if group.feed_forward else ():
-        yield "experts", group.feed_forward.experts * m.size  # type: ignore[union-attr]
-        yield "small", group.feed_forward.experts * m.bias  # type: ignore[union-attr]
+    feed = group.feed_forward
+    if feed is not None:
+        yield "experts", feed.experts * sum(m.size for m in feed.expert_matrices)
+        yield "small", feed.experts * sum(m.bias for m in feed.expert_matrices)
 
 
 def _merged(pairs: Iterator[tuple]) -> list[tuple]:

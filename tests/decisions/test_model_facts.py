@@ -12,7 +12,8 @@ from rackline.facts.models import model, model_names
 _SUM = str.maketrans({"×": "*", "−": "-", ",": None})
 
 
-@pytest.mark.parametrize("name", ["deepseek-v3", "llama-3.1-405b", "gemma-3-27b", "qwen3-next-80b-a3b", "glm-5.2", "gpt2"])
+@pytest.mark.parametrize("name", ["deepseek-v3", "llama-3.1-405b", "gemma-3-27b", "qwen3-next-80b-a3b",
+                                  "glm-5.2", "gpt2"])
 def test_the_numbers_put_in_give_the_result(name):
     for line in model_answer(model(name)).explain:
         text = re.sub(r"\([a-z0-9]+\)|layer of| B\b", "", line.numbers).translate(_SUM)

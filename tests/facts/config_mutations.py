@@ -15,8 +15,8 @@ from rackline.facts.models import read_config
 from rackline.facts.models.text import parse
 
 Config = dict[str, Any]
-ODD = (None, True, False, 0, -1, -7168, 1, 3, 7, 1.5, 1e30, 10**30, 10**400, float("nan"), float("inf"), "", "4096", "x",
-       [], {}, [1], [0, 1, 2], {"a": 1}, ["full_attention"], "NaN")
+ODD = (None, True, False, 0, -1, -7168, 1, 3, 7, 1.5, 1e30, 10**30, 10**400, float("nan"), float("inf"), "", "4096",
+       "x", [], {}, [1], [0, 1, 2], {"a": 1}, ["full_attention"], "NaN")
 
 
 def _places(config: Any, path: tuple = ()) -> list[tuple]:
@@ -113,8 +113,8 @@ def outcome(name: str, original: Config, kinds: str, text: bytes) -> str:
 def wrong(model: Model) -> str:
     """What no model may have: numbers that are not finite, negative, absurd or inconsistent."""
     whole = (model.total_parameters, model.active_parameters, model.mtp_parameters, model.depth)
-    numbers = (*whole, model.weight_bytes(), model.kv_bytes_per_token(), model.state_bytes(), model.index_bytes_per_token(),
-               model.kv_bytes_per_token(beyond_window=True))
+    numbers = (*whole, model.weight_bytes(), model.kv_bytes_per_token(), model.state_bytes(),
+               model.index_bytes_per_token(), model.kv_bytes_per_token(beyond_window=True))
     if any(type(n) is not int for n in whole):
         return f"FAILED: a count that is not whole: {whole}"
     if any(not math.isfinite(n) or n < 0 or n > 1e16 for n in numbers):
@@ -126,7 +126,8 @@ def wrong(model: Model) -> str:
 
 def _guessed(model: Model, before: Model, kinds: str) -> str:
     """A file from which fields were only taken away may answer otherwise only when a note says what was assumed."""
-    if set(kinds.split(" + ")) <= {"delete", "rename"} and _answer(model) != _answer(before) and model.notes == before.notes:
+    taken_away = set(kinds.split(" + ")) <= {"delete", "rename"}
+    if taken_away and _answer(model) != _answer(before) and model.notes == before.notes:
         return f"FAILED: silently guessed: {_answer(model)} was {_answer(before)}"
     return ""
 

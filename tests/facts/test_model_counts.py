@@ -147,6 +147,7 @@ def total_by_sum(read: Model) -> int:
     return sum(size for _, size in read.sizes_by_role())
 
 
-@pytest.mark.parametrize("name", ["deepseek-v3", "gpt2", "jamba-v0.1", "gemma-4-26b-a4b", "nemotron-3-super", "minimax-m1"])
+@pytest.mark.parametrize("name", ["deepseek-v3", "gpt2", "jamba-v0.1", "gemma-4-26b-a4b", "nemotron-3-super",
+                                  "minimax-m1", "gpt-oss-120b"])
 def test_sizes_by_role_sum_to_the_total(name):
     assert total_by_sum(model(name)) == model(name).total_parameters

@@ -31,7 +31,8 @@ def test_a_size_must_be_a_sane_whole_number(field, value):
     assert refusal({**LLAMA, field: value}).what == field
 
 
-@pytest.mark.parametrize("field", ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"])
+@pytest.mark.parametrize("field", ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+                                   "vocab_size"])
 def test_a_size_without_a_default_must_be_given(field):
     assert refusal({k: v for k, v in LLAMA.items() if k != field}).what == field
 
@@ -125,10 +126,10 @@ def test_every_bundled_model_is_read_and_named():
 
 
 @pytest.mark.parametrize(("given", "name"), [
-    ("deepseek-ai/DeepSeek-V3", "deepseek-v3"), ("DeepSeek_V3", "deepseek-v3"), ("Llama 3.1 8B Instruct", "llama-3.1-8b"),
+    ("deepseek-ai/DeepSeek-V3", "deepseek-v3"), ("DeepSeek_V3", "deepseek-v3"),
+    ("Llama 3.1 8B Instruct", "llama-3.1-8b"),
     ("deepseek-v3-0324", "deepseek-v3"), ("meta-llama/Llama-3.1-405B", "llama-3.1-405b"), (" gpt2 ", "gpt2")])
 def test_other_names_of_bundled_models(given, name):
-    assert model(given) is not None
     assert model(given).name == name
 
 
@@ -137,8 +138,8 @@ def test_a_path_to_a_file_or_its_folder(tmp_path):
     assert model(str(tmp_path)).layers == model(str(tmp_path / "config.json")).layers == read_config(LLAMA, "x").layers
 
 
-@pytest.mark.parametrize("name", ["no-such-model", "deepseek-v33", "no/such-model", "missing/config.json", "", "..", "x" * 5000,
-                                  "a\0b", "../models", "/etc"])
+@pytest.mark.parametrize("name", ["no-such-model", "deepseek-v33", "no/such-model", "missing/config.json", "", "..",
+                                  "x" * 5000, "a\0b", "../models", "/etc"])
 def test_unknown_names_and_paths_are_refused_in_one_line(name, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)  # offline, and not installed
     with pytest.raises(BadInput) as caught:
@@ -153,5 +154,5 @@ def test_a_mistyped_name_gets_a_suggestion():
 
 def test_a_hub_name_without_the_hub_says_what_to_do(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(BadInput, match="path to its config.json"):
+    with pytest.raises(BadInput, match=r"path to its config\.json"):
         model("nobody/unheard-of-model-7b")

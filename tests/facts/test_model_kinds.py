@@ -70,8 +70,7 @@ def test_experts_in_a_latent_space_are_narrower_than_the_layer():
 def test_layers_that_share_the_cache_keep_none():
     read = read_config({**LLAMA, "model_type": "gemma4_text", "num_kv_shared_layers": 3, "global_head_dim": 64,
                         "num_global_key_value_heads": 1, "attention_k_eq_v": True, "sliding_window": 64,
-                        "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"] * 2,
-                        }, "x")
+                        "layer_types": [*["sliding_attention"] * 3, "full_attention"] * 2}, "x")
     borrowing = [(a, n) for a, n in read.attentions() if a.borrows]
     assert sum(n for _, n in borrowing) == 3
     assert all({m.name for m in a.matrices} == {"q", "o"} for a, _ in borrowing)
@@ -84,7 +83,8 @@ def test_heads_of_gemma_4_differ_by_kind():
 
 
 def test_a_wrapper_is_its_language_model_and_says_so():
-    wrapped = {"model_type": "qwen3_vl", "text_config": {**LLAMA, "model_type": "qwen3_vl_text"}, "vision_config": {"depth": 9}}
+    wrapped = {"model_type": "qwen3_vl", "text_config": {**LLAMA, "model_type": "qwen3_vl_text"},
+               "vision_config": {"depth": 9}}
     read = read_config(wrapped, "x")
     assert read.total_parameters == read_config({**LLAMA, "model_type": "qwen3"}, "x").total_parameters
     assert any("vision" in note for note in read.notes)

@@ -70,7 +70,8 @@ def _read_bundled(name: str) -> Model:
 def _source(source: dict[str, str]) -> str:
     at = f"@{source['commit'][:12]}" if source["commit"] else ""
     note = f"; {source['note']}" if source.get("note") else ""
-    return f"{source['file']}: {source['repo']} {source['path']}{at} ({source['kind']}, licence {source['licence']}){note}"
+    terms = f"{source['kind']}, licence {source['licence']}"
+    return f"{source['file']}: {source['repo']} {source['path']}{at} ({terms}){note}"
 
 
 def _read_path(path: Path) -> Model:

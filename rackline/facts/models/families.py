@@ -28,7 +28,8 @@ class Family:
     norms: int = 2  # norms of the layer's width in a layer
     norm_bias: bool = False  # LayerNorm with a shift
     biases: tuple[str, ...] = ()  # matrices that always have a bias: q k v o mlp expert router head
-    bias_flags: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NONE)  # matrices that have one when this field is true
+    # field -> matrices that have a bias when it is true
+    bias_flags: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NONE)
     qk_norm: str = ""  # head: one per head size; full: over all heads
     qk_norm_flag: str = ""  # the norm is there only when this field is true
     sinks: bool = False  # one learned logit per head
@@ -70,20 +71,24 @@ _GEMMA3 = _family(_GEMMA2, qk_norm="head",
                   defaults={"sliding_window_pattern": 6, "vocab_size": 262_208, "num_attention_heads": 8,
                             "num_key_value_heads": 4, "max_position_embeddings": 131_072})
 _GEMMA4 = _family(_GEMMA3, defaults={"global_head_dim": 512},
-                  asks=("attention_k_eq_v", "num_global_key_value_heads", "hidden_size_per_layer_input"), unused=("enable_moe_block", "use_double_wide_mlp", "vocab_size_per_layer_input"))
+                  asks=("attention_k_eq_v", "num_global_key_value_heads", "hidden_size_per_layer_input"),
+                  unused=("enable_moe_block", "use_double_wide_mlp", "vocab_size_per_layer_input"))
 _DEEPSEEK = _family(LLAMA, bias_flags=_NONE, defaults={"moe_layer_freq": 1}, unused=("attention_bias",))
 _DEEPSEEK2 = _family(_DEEPSEEK, attention="latent", unused=("num_key_value_heads", "head_dim", "qk_head_dim"))
 _DEEPSEEK3 = _family(_DEEPSEEK2, router_bias=True)
-_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types",), unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
-                                    "index_topk_pattern"))
+_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types",),
+                unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
+                        "index_topk_pattern"))
 _GPT2 = Family(gated=False, norm_bias=True, biases=("q", "k", "v", "o", "mlp"), positions=0,
                defaults=MappingProxyType(_TIED))
 _PHIMOE = _family(_MISTRAL, norm_bias=True,
                   bias_flags=MappingProxyType({"attention_bias": ("q", "k", "v", "o"), "lm_head_bias": ("head",)}))
-_MAMBA = _family(Family(), attention="mamba1", one_block=True, defaults={**_TIED, "conv_kernel": 4, "use_conv_bias": True})
+_MAMBA = _family(Family(), attention="mamba1", one_block=True,
+                 defaults={**_TIED, "conv_kernel": 4, "use_conv_bias": True})
 _NEMOTRON_H = _family(Family(), linear="mamba2", gated=False, one_block=True, router_bias=True,
-                      bias_flags=_ATTENTION_BIAS, asks=("moe_latent_size", "head_dim", "use_bias", "mamba_proj_bias", "n_shared_experts",
-                                                         "shared_expert_intermediate_size"),
+                      bias_flags=_ATTENTION_BIAS,
+                      asks=("moe_latent_size", "head_dim", "use_bias", "mamba_proj_bias", "n_shared_experts",
+                            "shared_expert_intermediate_size"),
                       defaults={"tie_word_embeddings": False, "use_conv_bias": True},
                       unused=("time_step_rank", "expand", "intermediate_size"))
 _COHERE = _family(Family(), norms=1, qk_norm="full", qk_norm_flag="use_qk_norm",
@@ -163,8 +168,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({
                                "fp32_residual_connection", "original_rope")),
     "gpt2": _GPT2,
     "gpt_bigcode": _GPT2,
-    "starcoder2": _family(Family(), asks=("sliding_window",), gated=False, norm_bias=True, windows="always", defaults=_TIED,
-                          bias_flags=MappingProxyType({"use_bias": ("q", "k", "v", "o", "mlp")}),
+    "starcoder2": _family(Family(), asks=("sliding_window",), gated=False, norm_bias=True, windows="always",
+                          defaults=_TIED, bias_flags=MappingProxyType({"use_bias": ("q", "k", "v", "o", "mlp")}),
                           unused=("mlp_type", "norm_type")),
     "gemma": _family(LLAMA, defaults={**_TIED, "head_dim": 256}),
     "granite": LLAMA,

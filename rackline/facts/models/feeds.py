@@ -29,8 +29,8 @@ def _mlp(hidden: int, width: int, role: Role, gated: bool, bias: bool = False) -
 def _dense(fields: Fields, family: Family, slot: Slot) -> FeedForward:
     width = slot.intermediate or dense_width(fields, family, slot)
     extra, vectors = _per_layer_input(fields)
-    return FeedForward((*_mlp(fields.size("hidden_size"), width, "dense", family.gated, "mlp" in biased(fields, family)),
-                        *extra), vectors)
+    bias = "mlp" in biased(fields, family)
+    return FeedForward((*_mlp(fields.size("hidden_size"), width, "dense", family.gated, bias), *extra), vectors)
 
 
 def dense_width(fields: Fields, family: Family, slot: Slot) -> int:
@@ -83,9 +83,9 @@ def expert_width(fields: Fields) -> int:
 
 
 # classes whose experts are never as wide as their dense layers
-_OWN_WIDTH = {"qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text", "qwen3_next", "qwen3_5_moe_text", "deepseek", "deepseek_v2",
-              "deepseek_v3", "deepseek_v32", "deepseek_native", "kimi_k2", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa",
-              "gemma4_text", "nemotron_h", "dbrx", "grok-1"}
+_OWN_WIDTH = {"qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text", "qwen3_next", "qwen3_5_moe_text", "deepseek",
+              "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_native", "kimi_k2", "glm4_moe", "glm4_moe_lite",
+              "glm_moe_dsa", "gemma4_text", "nemotron_h", "dbrx", "grok-1"}
 
 
 def _router(fields: Fields, family: Family, biased_router: bool) -> Matrix:
@@ -112,8 +112,8 @@ def _shared_width(fields: Fields) -> int:
     count = fields.optional("n_shared_experts", low=0)
     own = fields.optional("shared_expert_intermediate_size", low=0)
     if own is None and count is None and fields.family in _OWN_WIDTH and _needs_shared(fields.family):
-        raise BadInput("n_shared_experts", "must be given: it changes the arithmetic and has no default", "no such field",
-                       f"family {fields.family}")
+        raise BadInput("n_shared_experts", "must be given: it changes the arithmetic and has no default",
+                       "no such field", f"family {fields.family}")
     if own is not None:
         return own * (1 if count is None else count)
     return (count or 0) * expert_width(fields)

@@ -14,19 +14,19 @@ from rackline.facts.models.families import Family
 from rackline.facts.models.fields import Fields, divides
 from rackline.facts.models.plan import Slot
 
-# DeepSeek-V3.2's indexer caches fp8 keys with one 4-byte scale per 128 numbers (its inference/model.py; 132 bytes a token)
+# DeepSeek-V3.2's indexer caches fp8 keys with one 4-byte scale per 128 numbers: 132 bytes a token (inference/model.py)
 _INDEX_KEY_BYTES = 1 + 4 / 128
 
 
 def grouped(fields: Fields, family: Family, slot: Slot) -> Attention:
     """Multi-head, grouped-query or multi-query attention over all tokens, a window or a chunk."""
     heads, kv_heads, width = _head_sizes(fields, slot)
-    biased = _biased(fields, family)
+    with_bias = biased(fields, family)
     queries = heads * width * (2 if family.output_gate and fields.flag("attn_output_gate", True) else 1)
     hidden = fields.size("hidden_size")
 
     def matrix(name: str, inputs: int, outputs: int, cut: Cut) -> Matrix:
-        return Matrix(name, inputs, outputs, "attention", cut, outputs if name in biased else 0)
+        return Matrix(name, inputs, outputs, "attention", cut, outputs if name in with_bias else 0)
 
     names = "q" if slot.borrows else "qk" if _keys_are_values(fields, slot) else "qkv"
     inward = tuple(matrix(name, hidden, queries if name == "q" else kv_heads * width,
@@ -60,16 +60,12 @@ def _keys_are_values(fields: Fields, slot: Slot) -> bool:
     return fields.flag("attention_k_eq_v") and slot.mixer == "full"
 
 
-def _biased(fields: Fields, family: Family) -> set[str]:
+def biased(fields: Fields, family: Family) -> set[str]:
+    """Names of the matrices that have a bias."""
     flagged = [names for flag, names in family.bias_flags.items() if fields.flag(flag, flag == "qkv_bias")]
     # a class that has always a bias and a flag for it (Qwen2-MoE's qkv_bias) obeys the flag
     always = () if family.bias_flags.keys() & {"qkv_bias"} else family.biases
     return {name for names in (always, *flagged) for name in names}
-
-
-def biased(fields: Fields, family: Family) -> set[str]:
-    """Names of the matrices that have a bias."""
-    return _biased(fields, family)
 
 
 def _norm_vectors(fields: Fields, family: Family, slot: Slot, queries: int, keys: int, width: int) -> int:
@@ -125,7 +121,7 @@ def _latent_queries(hidden: int, rank: int | None, width: int) -> tuple[Matrix, 
 
 
 def _indexer(fields: Fields, slot: Slot, query_rank: int | None) -> tuple[Indexer | None, tuple[Matrix, ...], int]:
-    """The indexer with its matrices and vectors: queries from the query rank, one key and one weight per head a token."""
+    """The indexer, its matrices and vectors: queries from the query rank, one key and one weight per head a token."""
     width = fields.optional("index_head_dim")
     if width is None:
         return None, (), 0

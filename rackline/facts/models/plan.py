@@ -32,11 +32,8 @@ _BLOCK_WORDS = {"M": ("linear", "none"), "*": ("full", "none"), "-": ("none", "d
 
 def slots(fields: Fields, family: Family) -> list[Slot]:
     """The layers of the model, in order."""
-    blocks = _blocks(fields, "hybrid_override_pattern", "layers_block_type") if family.linear and family.one_block else None
-    if blocks is not None:
-        return blocks
     if family.linear and family.one_block:
-        raise BadInput("hybrid_override_pattern", "must be given: it says what each layer is", "no such field")
+        return _all_blocks(fields)
     layers = fields.size("num_hidden_layers")
     if fields.raw("block_configs") is not None:
         return _searched(fields, layers)
@@ -45,8 +42,15 @@ def slots(fields: Fields, family: Family) -> list[Slot]:
     return _with_shared(fields, plain)
 
 
+def _all_blocks(fields: Fields) -> list[Slot]:
+    blocks = _blocks(fields, "hybrid_override_pattern", "layers_block_type")
+    if blocks is None:
+        raise BadInput("hybrid_override_pattern", "must be given: it says what each layer is", "no such field")
+    return blocks
+
+
 def mtp_slots(fields: Fields, family: Family, layers: list[Slot]) -> list[Slot]:
-    """The layers of one multi-token-prediction module: its own list, else attention over all and the last feed-forward."""
+    """The layers of one prediction module: its own list, else attention over all and the last feed-forward."""
     own = _blocks(fields, "mtp_hybrid_override_pattern", "mtp_layers_block_type") if family.one_block else None
     return own or [replace(layers[-1], mixer="full", borrows=False, shared_index=False)]
 
@@ -89,7 +93,7 @@ def _mixers(fields: Fields, family: Family, layers: int) -> list[str]:
 
 def _layer_types(fields: Fields, layers: int) -> list[str] | None:
     words = fields.sequence("layer_types", layers)
-    return words and [_word("layer_types", word, _MIXER_WORDS) for word in words]
+    return [_word("layer_types", word, _MIXER_WORDS) for word in words] if words else None
 
 
 def _flags(name: str, one: str, zero: str) -> Any:
@@ -105,7 +109,7 @@ def _flags(name: str, one: str, zero: str) -> Any:
 
 def _interval(fields: Fields, layers: int) -> list[str] | None:
     every = fields.optional("full_attention_interval")
-    return every and ["linear" if (i + 1) % every else "full" for i in range(layers)]
+    return ["linear" if (i + 1) % every else "full" for i in range(layers)] if every else None
 
 
 def _period(fields: Fields, layers: int) -> list[str] | None:

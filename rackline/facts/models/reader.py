@@ -73,8 +73,8 @@ def _language_model(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _own(text: dict[str, Any]) -> dict[str, Any]:
-    ignored = ("architectures", "architecture", "model_type", "quantization_config", "quantization", "torch_dtype", "dtype",
-               "rope_scaling", "rope_parameters", "_source", "_name")
+    ignored = ("architectures", "architecture", "model_type", "quantization_config", "quantization", "torch_dtype",
+               "dtype", "rope_scaling", "rope_parameters", "_source", "_name")
     return {key: value for key, value in text.items() if key not in ignored}
 
 
@@ -120,7 +120,8 @@ def _decoder(named: str | None, architecture: str | None, text: Mapping[str, Any
     bad = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForImageClassification",
            "ForQuestionAnswering", "ForCTC", "ForSpeechSeq2Seq", "ForConditionalGeneration")
     if architecture and named not in FAMILIES and named not in OTHER_NAMES and architecture.endswith(bad):
-        raise BadInput("architectures", "must be a decoder of text, not an encoder, speech or vision model", architecture)
+        raise BadInput("architectures", "must be a decoder of text, not an encoder, speech or vision model",
+                       architecture)
 
 
 def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
@@ -154,9 +155,9 @@ def _litgpt_family(fields: Fields) -> Family:
     plain = fields.given["mlp_class_name"] == "GptNeoxMLP"
     fields.taken["tie_word_embeddings"] = tied
     fields.touch("norm_qk_type")
-    return Family(gated=not plain, norms=norms - fields.flag("shared_attention_norm"), norm_bias=layer_norm, biases=names,
-                  qk_norm=qk_norm, windows="always", defaults=MappingProxyType({"tie_word_embeddings": tied}),
-                  unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
+    return Family(gated=not plain, norms=norms - fields.flag("shared_attention_norm"), norm_bias=layer_norm,
+                  biases=names, qk_norm=qk_norm, windows="always",
+                  defaults=MappingProxyType({"tie_word_embeddings": tied}), unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
 
 
 _LITGPT_MLPS = ("GptNeoxMLP", "LLaMAMLP", "GemmaMLP", "LLaMAMoE")
@@ -175,7 +176,7 @@ def _build(fields: Fields, family: Family, name: str, source: str, text: Mapping
     return Model(
         name=name, family=fields.family, hidden=hidden, vocab=vocab, layers=layers,
         embedding=hidden * (vocab + _positions(fields, family, longest)) + extra,
-        head=Matrix("head", hidden, vocab, "head", "vocab", vocab if "head" in biased(fields, family) else 0), tied=tied,
+        head=Matrix("head", hidden, vocab, "head", "vocab", vocab * ("head" in biased(fields, family))), tied=tied,
         vectors=norm * (1 + family.embedding_norm + family.attention.startswith("rwkv")) + extra_vectors,
         mtp=mtp, mtp_vectors=mtp_vectors, max_context=longest, formats=MappingProxyType(formats), kv_format=kv_format,
         source=source, notes=_notes(fields))
@@ -249,5 +250,6 @@ def _sane(model: Model) -> Model:
     for what, value in (("total parameters", model.total_parameters), ("weight bytes", model.weight_bytes()),
                         ("KV bytes per token", model.kv_bytes_per_token()), ("state bytes", model.state_bytes())):
         if not math.isfinite(value) or not 0 <= value <= _LARGEST_MODEL:
-            raise BadInput(what, f"must be at most {_LARGEST_MODEL:.0e}", f"{value:.3g}", "a size in the file is absurd")
+            raise BadInput(what, f"must be at most {_LARGEST_MODEL:.0e}", f"{value:.3g}",
+                           "a size in the file is absurd")
     return model

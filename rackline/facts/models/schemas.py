@@ -56,14 +56,15 @@ def canonical(data: dict[str, Any], family: str) -> dict[str, Any]:
         target = own.get(name) or _CANONICAL.get(name, name)
         if target in _CANONICAL.values() and target != "hidden_act" and None not in (out.get(target), value) and (
                 out[target] != value):
-            raise BadInput(name, f"must equal {target}, of which it is another spelling", value, f"{target} = {out[target]!r}")
+            raise BadInput(name, f"must equal {target}, of which it is another spelling", value,
+                           f"{target} = {out[target]!r}")
         if out.get(target) is None:
             out[target] = value
     return out
 
 
 def schema_of(data: dict[str, Any]) -> str | None:
-    """The family that a file without model_type and architectures shows by its fields; None for Hugging Face's schema."""
+    """The family that a file without model_type shows by its fields; None for Hugging Face's schema."""
     marks = {"litgpt": ("hf_config", "n_layer"), "deepseek_native": ("inter_dim", "n_dense_layers"),
              "grok-1": ("widening_factor", "num_q_heads"), "command_r_dims": ("mlp_dim", "logit_scale")}
     return next((family for family, names in marks.items() if all(name in data for name in names)), None)

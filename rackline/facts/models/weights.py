@@ -181,7 +181,7 @@ def _matcher(pattern: str) -> Any:
             raise BadInput("ignore", "must be a regular expression after re:", pattern) from None
     if "*" in pattern:
         # a pattern with a wildcard inside may stop before the name does: "model.layers.*.self_attn"
-        return re.compile(fnmatch.translate(pattern).removesuffix(r"\Z") + r"|" + fnmatch.translate(pattern + ".*")).match
+        return re.compile(f"{fnmatch.translate(pattern)}|{fnmatch.translate(pattern + '.*')}").match
     bounded = re.compile(r"(^|\.)" + re.escape(pattern) + r"($|\.)")
     return bounded.search
 
@@ -191,7 +191,7 @@ def _kv(settings: dict[str, Any]) -> str:
     scheme = settings.get("kv_cache_scheme", settings.get("kv_cache_quant_algo"))
     if scheme is None:
         return "bf16"
-    if isinstance(scheme, dict):
-        return _known("kv_cache_scheme", (str(scheme.get("type")), scheme.get("num_bits") if not isinstance(
-            scheme.get("num_bits"), list | dict) else None), {("float", 8): "fp8", ("int", 8): "int8", ("float", 4): "nvfp4"})
-    return _known("kv_cache_scheme", str(scheme).upper(), {"FP8": "fp8", "NVFP4": "nvfp4", "INT8": "int8", "NONE": "bf16"})
+    named = f"{scheme.get('type')} {scheme.get('num_bits')}" if isinstance(scheme, dict) else str(scheme)
+    return _known("kv_cache_scheme", named.upper(), {
+        "FP8": "fp8", "NVFP4": "nvfp4", "INT8": "int8", "NONE": "bf16", "FLOAT 8": "fp8", "INT 8": "int8",
+        "FLOAT 4": "nvfp4"})
