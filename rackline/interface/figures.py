@@ -124,8 +124,8 @@ def _log_ticks(side: Any, limits: Sequence[float]) -> None:
     """One tick a decade says too little on an axis of two decades: 1, 2 and 5 there."""
     from matplotlib.ticker import LogLocator
 
-    decades = limits[1] / limits[0] if limits[0] > 0 else 1.0
-    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2000 else (1.0,), numticks=9))
+    few = limits[1] < 2000 * limits[0]
+    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=9))
 
 
 def _marks(axes: Axes, plot: Plot) -> int:

@@ -22,7 +22,8 @@ h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .4rem } h2 { font-size: 1.
 .badge { color: var(--soft); font-size: .875rem }
 .wide { overflow-x: auto } .wide:focus-visible { outline: 2px solid var(--link) }
 table { width: max-content; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }
-th, td { max-width: 24rem; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+th, td { max-width: 24rem; padding: .3rem .8rem .3rem 0; vertical-align: top; text-align: left;
+  border-bottom: 1px solid var(--line) }
 th { color: var(--soft); font-weight: 600 } .number { text-align: right }
 td.number, .short { white-space: nowrap }
 figure { margin: 1.5rem 0; padding: .5rem; background: #fff; border: 1px solid var(--line); border-radius: 6px }
