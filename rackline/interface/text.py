@@ -221,8 +221,10 @@ def _names(plot: Plot) -> Iterator[tuple[str, str]]:
         letter = canvas.LETTERS[number % len(canvas.LETTERS)]
         band = " (dots: low and high)" if series.low is not None or series.high is not None else ""
         yield f"{letter} {series.name}{band}", _COLOURS[number % len(_COLOURS)]
+    both = canvas.scales(plot)
     for x, label in plot.marks:
-        yield f"┊ {label} ({units.show(x, plot.x.unit)})", "dim"
+        beyond = "" if both and both[0].shows(x) else ", beyond"
+        yield f"┊ {label} ({units.show(x, plot.x.unit)}{beyond})", "dim"
 
 
 def _explained(answer: Answer, look: Look) -> Iterator[RenderableType]:
