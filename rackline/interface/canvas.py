@@ -11,6 +11,7 @@ from rackline import units
 from rackline.decisions.answer import Axis, Plot, Series
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # Unicode's bit of each row and column of a cell
+_LARGEST = 1e300  # above it, the length of an axis is no longer a number
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -85,8 +86,8 @@ def scales(plot: Plot) -> tuple[Scale, Scale] | None:
 
 
 def can_show(axis: Axis, value: float) -> bool:
-    """Whether an axis can show a number: finite, and above zero on a logarithmic one."""
-    return math.isfinite(value) and (value > 0 or not axis.log)
+    """Whether an axis can show a number: finite, not beyond all sense, and above zero on a logarithmic one."""
+    return abs(value) < _LARGEST and (value > 0 or not axis.log)
 
 
 def draw(plot: Plot, width: int, height: int) -> Grid | None:
@@ -169,9 +170,9 @@ def _log_ticks(scale: Scale, most: int) -> list[float]:
 
 def _even_ticks(scale: Scale, most: int) -> list[float]:
     span = scale.high - scale.low
-    if span == 0:
-        return [scale.low]
     rough = span / max(most - 1, 1)
+    if rough <= 1e-12 * abs(scale.high) or rough < 1 / _LARGEST:
+        return [scale.low, scale.high]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(k * power for k in (1, 2, 5, 10) if k * power >= rough * 0.999)
     first = math.ceil(scale.low / step)

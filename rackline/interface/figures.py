@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours: told apart by colour-blind readers and in grey
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d")
 _LINES = ("-", "--", "-.", ":")
-_SHAPES = "osD^vPX"
+_SHAPES = "osD^vph"
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans",
     "axes.spines.top": False, "axes.spines.right": False,
@@ -101,7 +101,7 @@ def _series(axes: Axes, series: Series, number: int) -> None:
         axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
     if series.marks:
         axes.plot(series.x, series.y, linestyle="none", marker=_SHAPES[number % len(_SHAPES)], color=colour, label=name,
-                  markersize=5, markeredgecolor="white", markeredgewidth=0.5)
+                  markersize=6.5, markeredgecolor="white", markeredgewidth=0.5)
         return
     style = _LINES[number % len(_LINES)]  # told apart on grey paper too
     axes.plot(series.x, series.y, color=colour, label=name, linewidth=1.8, linestyle=style)
@@ -117,15 +117,15 @@ def _axis(axes: Axes, axis: Axis, which: str) -> None:
     side.set_major_formatter(FuncFormatter(lambda value, _: units.show(value, axis.unit)))
     side.set_minor_formatter(NullFormatter())
     if axis.log:
-        _log_ticks(side, getattr(axes, f"get_{which}lim")())
+        _log_ticks(side, axis, getattr(axes, f"get_{which}lim")(), 6 if which == "x" else 10)
 
 
-def _log_ticks(side: Any, limits: Sequence[float]) -> None:
-    """One tick a decade says too little on an axis of two decades: 1, 2 and 5 there."""
-    from matplotlib.ticker import LogLocator
+def _log_ticks(side: Any, axis: Axis, limits: Sequence[float], most: int) -> None:
+    """The ticks that the terminal shows too: 1, 2 and 5 of every decade where there is room for their texts."""
+    from matplotlib.ticker import FixedLocator
 
-    decades = limits[1] / limits[0] if limits[0] > 0 else 1.0
-    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2000 else (1.0,), numticks=9))
+    found = canvas.ticks(canvas.Scale(axis, *map(float, limits)), most)
+    side.set_major_locator(FixedLocator([value for value, _ in found]))
 
 
 def _marks(axes: Axes, plot: Plot) -> int:

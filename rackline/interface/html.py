@@ -16,13 +16,14 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #ececf0; --soft: #a9a9b2; --line: #3a3a40; --paper: #161618;
   --tint: #232327; --link: #74b9ff } }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 .badge { color: var(--soft); font-size: .875rem }
 .wide { overflow-x: auto } .wide:focus-visible { outline: 2px solid var(--link) }
 table { width: max-content; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }
-th, td { max-width: 24rem; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+th, td { max-width: 24rem; padding: .3rem .8rem .3rem 0; vertical-align: top; text-align: left;
+  border-bottom: 1px solid var(--line) }
 th { color: var(--soft); font-weight: 600 } .number { text-align: right }
 td.number, .short { white-space: nowrap }
 figure { margin: 1.5rem 0; padding: .5rem; background: #fff; border: 1px solid var(--line); border-radius: 6px }

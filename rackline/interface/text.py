@@ -26,7 +26,7 @@ BADGES = {
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _MOST_ROWS = 40
 _SENTENCE = 26  # characters below which a column of words is not squeezed
-_GAP = 3  # characters between columns
+_GAP = 2  # characters between columns
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _block(columns: list[Column], rows: list[list[str]], widths: list[int]) -> R
     from rich import box
     from rich.table import Table as Rich
 
-    rich = Rich(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    rich = Rich(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim", collapse_padding=True)
     for column, width in zip(columns, widths, strict=True):
         side: Literal["left", "right"] = "left" if column.unit == "text" else "right"
         rich.add_column(_styled(column.title, ""), justify=side, overflow="fold", width=width)
@@ -221,8 +221,10 @@ def _names(plot: Plot) -> Iterator[tuple[str, str]]:
         letter = canvas.LETTERS[number % len(canvas.LETTERS)]
         band = " (dots: low and high)" if series.low is not None or series.high is not None else ""
         yield f"{letter} {series.name}{band}", _COLOURS[number % len(_COLOURS)]
+    both = canvas.scales(plot)
     for x, label in plot.marks:
-        yield f"┊ {label} ({units.show(x, plot.x.unit)})", "dim"
+        beyond = "" if both and both[0].shows(x) else ", beyond"
+        yield f"┊ {label} ({units.show(x, plot.x.unit)}{beyond})", "dim"
 
 
 def _explained(answer: Answer, look: Look) -> Iterator[RenderableType]:
@@ -257,4 +259,5 @@ def _rests_on(answer: Answer) -> Iterator[RenderableType]:
     strongest = [f"{s.name} {s.shown} ({_moves(s.elasticity)})" for s in ranked[:3] if s.elasticity]
     most = f", most of all {', '.join(strongest)}" if strongest else ""
     yield ""
-    yield _styled(f"Rests on {len(ranked)} facts{most}; --cite lists each with its source.", "dim")
+    facts = "1 fact" if len(ranked) == 1 else f"{len(ranked)} facts"
+    yield _styled(f"Rests on {facts}{most}; --cite lists each with its source.", "dim")

@@ -32,7 +32,7 @@ def test_no_line_but_a_launch_command_is_wider_than_the_terminal(width: int):
 @pytest.mark.parametrize("width", [60, 120])
 def test_every_part_of_the_answer_is_in_the_text(width: int):
     text = to_text(FULL, Look(width=width, explain=True, cite=True))
-    for part in ("One pass takes", "bound:", "Time against batch", "38.6 ms", "$751/Mtok", "36.0 %", "—", "∞",
+    for part in ("One pass takes", "bound:", "Time against batch", "38.6 ms", "$751/Mtok", "36 %", "—", "∞",
                  "Balance", "memory: KV cache", "Time of one pass", "c measured", "┊ B* (312)", "Assumes 8,192",
                  "t = W / (n · BW)", "= 671e9 B", "= 1.16 ms", "-0.93", "2026-11-01", FULL.text[0][1].strip()):
         assert part in text
