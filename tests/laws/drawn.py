@@ -36,7 +36,8 @@ def feed_forward(hidden, experts, top_k):
     sizes = (("gate", hidden, 256), ("up", hidden, 256), ("down", 256, hidden))
     if not experts:
         return FeedForward(tuple(Matrix(*size, "dense") for size in sizes))
-    shared = (Matrix("router", hidden, experts, "small", "none"), *(Matrix(f"s{n}", i, o, "shared") for n, i, o in sizes))
+    router = Matrix("router", hidden, experts, "small", "none")
+    shared = (router, *(Matrix(f"s{name}", i, o, "shared") for name, i, o in sizes))
     return FeedForward(shared, experts=experts, top_k=top_k,
                        expert_matrices=tuple(Matrix(*size, "experts") for size in sizes))
 
@@ -50,18 +51,18 @@ def build(hidden, groups, formats=None, kv_format="bf16"):
 
 
 @st.composite
-def models(draw, experts=st.sampled_from([0, 16, 64])):
+def models(draw, experts=(0, 16, 64)):
     """Models of one or two makes of layers."""
     hidden = draw(st.sampled_from([256, 512]))
 
     def group():
         kind = draw(st.sampled_from(["full", "window", "latent", "linear"]))
         return (draw(st.integers(1, 4)) * 4, attention(kind, hidden, draw(st.sampled_from([1, 4, 16]))),
-                feed_forward(hidden, draw(experts), draw(st.integers(1, 4))))
+                feed_forward(hidden, draw(st.sampled_from(experts)), draw(st.integers(1, 4))))
 
-    weights = draw(st.sampled_from(["bf16", "fp8"]))
+    weights, cache = (draw(st.sampled_from(["bf16", "fp8"])) for _ in range(2))
     return build(hidden, [group() for _ in range(draw(st.integers(1, 2)))],
-                 dict.fromkeys(("attention", "dense", "experts", "shared"), weights), draw(st.sampled_from(["bf16", "fp8"])))
+                 dict.fromkeys(("attention", "dense", "experts", "shared"), weights), cache)
 
 
 @st.composite

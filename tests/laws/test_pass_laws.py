@@ -201,7 +201,7 @@ def test_equal_inputs_give_equal_numbers_alone_or_on_a_grid(data):
 
 
 @QUICK
-@given(models(experts=st.just(0)), st.integers(1, 200), st.integers(1, 100_000), st.sampled_from([2, 4]))
+@given(models(experts=(0,)), st.integers(1, 200), st.integers(1, 100_000), st.sampled_from([2, 4]))
 def test_kv_on_a_chip_is_constant_in_the_number_of_stages_and_weights_shrink(model, micro, context, stages):
     machine = one_chip()
     one, many = (memory(model, machine, Layout(pipeline=p), p * micro, float(context)) for p in (1, stages))
