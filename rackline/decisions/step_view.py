@@ -40,7 +40,8 @@ def headline(stepped: Stepped) -> str:
     cost = units.show(stepped.numbers["cost"], "dollars")
     count = "1 sequence" if stepped.batch == 1 else f"{stepped.batch:,.0f} sequences"
     return (f"{what} of {case.server.model.name} on {_where(case)} ({case.layout.name()}) takes {time} for {count} of "
-            f"{stepped.context:,.0f} {length} (between {lower} and {upper}); {step.limiter}-bound, {cost} per million {TOKENS[case.kind]} tokens.")
+            f"{stepped.context:,.0f} {length} (between {lower} and {upper}); {step.limiter}-bound, {cost} "
+            f"per million {TOKENS[case.kind]} tokens.")
 
 
 def _where(case: Case) -> str:
