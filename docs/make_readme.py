@@ -36,7 +36,8 @@ MEASURED = HERE / "docs" / "measured.md"
 WIDTH = "110"
 CONSOLE = re.compile(r"(?P<head><!-- quote(?:: (?P<parts>[^>]+?))? -->\n```console\n\$ (?P<command>[^\n]+)\n)"
                      r"(?P<shown>.*?)(?P<tail>```\n)", re.DOTALL)
-PYTHON = re.compile(r"(?P<head><!-- quote -->\n```python\n(?P<code>.*?)```\n```text\n)(?P<shown>.*?)(?P<tail>```\n)", re.DOTALL)
+PYTHON = re.compile(r"(?P<head><!-- quote -->\n```python\n(?P<code>.*?)```\n```text\n)(?P<shown>.*?)(?P<tail>```\n)",
+                    re.DOTALL)
 INCLUDE = re.compile(r"(?P<head><!-- include: docs/measured.md -->\n).*?(?P<tail><!-- end -->\n)", re.DOTALL)
 
 
@@ -101,7 +102,7 @@ def shortened(text: str, parts: str | None) -> str:
         if part is not None:
             shown.append(cut(paragraph, part))
             wanted.remove(part)
-        elif shown and not shown[-1].endswith("…"):
+        elif not shown or not shown[-1].endswith("…"):
             shown.append("…")
     if wanted:
         raise ValueError(f"nothing that the command prints starts with {wanted[0]!r}")
