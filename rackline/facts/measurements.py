@@ -33,7 +33,7 @@ class Formats:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Parallel sizes as the source states them; None where it does not say."""
+    """Parallel sizes as the source states them, 0 and 1 alike for none; None where it does not say."""
 
     tensor: int | None = None
     expert: int | None = None
@@ -47,8 +47,8 @@ class Sizes:
 class Load:
     """Prompt and output tokens, sequences, cached tokens; `context_text` is what is printed where that is no number."""
 
-    input: int | None = None
-    output: int | None = None
+    input: float | None = None
+    output: float | None = None
     batch: int | None = None
     concurrency: float | None = None
     context: float | None = None
@@ -175,12 +175,12 @@ def _measured(row: dict[str, str], what: str) -> Measured:
 
 
 def _sizes(row: dict[str, str], where: str) -> Sizes:
-    return Sizes(*(_whole(row, name, where, 1) for name in ("tp", "ep", "pp", "dp", "cp")),
-                 row.get("parallel_notes", ""))
+    tensor, expert, pipeline, data, context = (_whole(row, name, where) for name in ("tp", "ep", "pp", "dp", "cp"))
+    return Sizes(tensor, expert, pipeline, data, context, row.get("parallel_notes", ""))
 
 
 def _load(row: dict[str, str], where: str) -> Load:
-    return Load(_whole(row, "isl", where), _whole(row, "osl", where), _whole(row, "batch", where, 1),
+    return Load(_tokens(row, "isl", where), _tokens(row, "osl", where), _whole(row, "batch", where, 1),
                 _maybe(row.get("concurrency")), _maybe(row.get("context")), row.get("context", ""))
 
 
@@ -191,6 +191,13 @@ def _whole(row: dict[str, str], name: str, where: str, low: int = 0) -> int | No
     if value is None or value != int(value) or not low <= value <= 1e15:
         raise BadInput(f"{where}.{name}", f"must be a whole number of at least {low}", row[name])
     return int(value)
+
+
+def _tokens(row: dict[str, str], name: str, where: str) -> float | None:
+    value = _maybe(row.get(name))
+    if name in row and (value is None or not 0 <= value <= 1e15):
+        raise BadInput(f"{where}.{name}", "must be a number of tokens", row[name])
+    return value
 
 
 def _maybe(text: str | None) -> float | None:
