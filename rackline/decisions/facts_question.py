@@ -7,17 +7,16 @@ from importlib import import_module
 from rackline.decisions.answer import Answer, Column, Table
 from rackline.decisions.questions import Facts
 from rackline.facts.model import Model
-from rackline.facts.things import names, thing
+from rackline.facts.things import names
 
 
 def answer(request: Facts) -> Answer:
     """Every number of the thing with its source; without a name, the names that are known."""
     if request.name is None:
         return _listing(names())
-    record = thing(request.name) if isinstance(request.name, str) else request.name
-    if isinstance(record, Model):
-        return import_module("rackline.decisions.model_facts").model_answer(record)
-    return import_module("rackline.decisions.facts").hardware_answer(record)
+    if isinstance(request.name, Model):
+        return import_module("rackline.decisions.model_facts").model_answer(request.name)
+    return import_module("rackline.decisions.facts").hardware_answer(request.name)
 
 
 def _listing(known: dict[str, list[str]]) -> Answer:

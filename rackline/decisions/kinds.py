@@ -47,7 +47,7 @@ def _named(error: BadInput, param: Param) -> BadInput:
     return BadInput(what, error.rule, error.given, error.hint)
 
 
-_GENERIC = {"machine", "chip", "model", "number format", "name", "file", "value"}
+_GENERIC = {"machine", "chip", "model", "number format", "name", "file", "value", "trace"}
 
 
 # kind -> dimension of rackline.units, largest value that anyone could mean
@@ -194,7 +194,9 @@ def _record(param: Param, given: Any, module: str, name: str) -> Any:
 
 
 def _thing(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
-    return _text(param, str(given), others) if isinstance(given, str | Path) else given
+    if isinstance(given, str | Path):
+        return import_module("rackline.facts.things").thing(_text(param, str(given), others))
+    return given
 
 
 _SIZES = {"tp": "tensor", "dp": "data", "cp": "context", "pp": "pipeline", "ep": "expert"}
