@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rackline.decisions.answer import Source
-from rackline.facts.fact import Fact, FactPath, facts_of, with_fact
+from rackline.facts.fact import Fact, FactPath, facts_of, named_facts, with_fact
 
 _STEP = 0.01
 
@@ -18,12 +18,12 @@ def cite(f: Callable[[Any], float], record: Any) -> tuple[Source, ...]:
     Eq: elasticity = d ln f / d ln fact, by a central difference of 1 % each way; exact for powers. None where f is
     not a positive number on both sides. At the point where two limits meet it lies between the slopes of both.
     """
-    found = [_source(f, record, path, fact) for path, fact in facts_of(record)]
+    names = (name for name, _ in named_facts(record))
+    found = [_source(f, record, path, fact, name) for (path, fact), name in zip(facts_of(record), names, strict=True)]
     return tuple(sorted(found, key=lambda source: -abs(source.elasticity or 0.0)))
 
 
-def _source(f: Callable[[Any], float], record: Any, path: FactPath, fact: Fact) -> Source:
-    name = ".".join(str(key) for key in path)
+def _source(f: Callable[[Any], float], record: Any, path: FactPath, fact: Fact, name: str) -> Source:
     return Source(name, fact.shown(), fact.source, fact.date, _elasticity(f, record, path, fact.value))
 
 

@@ -8,9 +8,8 @@ from operator import truediv
 from typing import Any
 
 from rackline.decisions.answer import Answer, Column, Line, Source, Table
-from rackline.facts.fact import Fact
+from rackline.facts.fact import Fact, named_facts
 from rackline.facts.formats import bytes_per_number
-from rackline.facts.hardware import all_facts
 from rackline.facts.machine import Chip, Machine, Tier
 from rackline.physics import operating
 from rackline.physics.blackboard import machine_balance
@@ -32,7 +31,7 @@ class Derived:
 
 def hardware_answer(record: Chip | Machine | Tier) -> Answer:
     """Every number of a chip, machine or tier with its source, and its balance and drain time."""
-    facts = list(all_facts(record))
+    facts = named_facts(record)
     derived = list(_derived(record))
     return Answer(
         question="facts", headline=_headline(record), badge="datasheet",

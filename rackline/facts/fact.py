@@ -76,6 +76,19 @@ def facts_of(record: Any) -> list[tuple[FactPath, Fact]]:
     return [((key, *path), fact) for key, part in _parts(record).items() for path, fact in facts_of(part)]
 
 
+def named_facts(record: Any) -> list[tuple[str, Fact]]:
+    """Every Fact reachable in a record under a dotted name, such as "chip.memory_bandwidth"."""
+    return [(_dotted(record, path), fact) for path, fact in facts_of(record)]
+
+
+def _dotted(record: Any, path: FactPath) -> str:
+    names = []
+    for key in path:
+        record = _parts(record)[key]
+        names.append(str(getattr(record, "name", key) if isinstance(key, int) else key))
+    return ".".join(names)
+
+
 def with_fact(record: Any, path: FactPath, value: float) -> Any:
     """The same record with the Fact at a path holding another value; its interval scales with it."""
     if not path:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rackline.errors import BadInput, unknown
-from rackline.facts.fact import Fact, Record
 from rackline.facts.machine import Chip, Machine, Tier
 from rackline.facts.reader import build, check_table, table
 
@@ -81,25 +79,6 @@ def hardware(name_or_path: str) -> Machine | Chip | Tier:
 def is_hardware(name: str) -> bool:
     """True for the bundled name or alias of a chip, machine or tier."""
     return any(_resolve(folder, name) for folder in _FOLDERS)
-
-
-def all_facts(record: Record) -> Iterator[tuple[str, Fact]]:
-    """Every number of a record with its path, such as ("chip.memory_bandwidth", Fact)."""
-    for name in type(record).model_fields:
-        yield from _facts_in(name, getattr(record, name))
-
-
-def _facts_in(path: str, value: Any) -> Iterator[tuple[str, Fact]]:
-    if isinstance(value, Fact):
-        yield path, value
-    elif isinstance(value, Record):
-        yield from ((f"{path}.{name}", fact) for name, fact in all_facts(value))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _facts_in(f"{path}.{key}", item)
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _facts_in(f"{path}.{getattr(item, 'name', '')}", item)
 
 
 def _machine(name_or_path: str) -> Machine:

@@ -6,6 +6,7 @@ import pytest
 
 from rackline.decisions.facts import hardware_answer
 from rackline.facts import hardware
+from rackline.facts.fact import named_facts
 
 NAMES = ["h100-sxm", "gb200-nvl72", "tpu-v5e-pod", "m2-ultra", "nvme-flash", "rubin-ultra-nvl576"]
 
@@ -14,7 +15,7 @@ NAMES = ["h100-sxm", "gb200-nvl72", "tpu-v5e-pod", "m2-ultra", "nvme-flash", "ru
 def test_every_number_stands_in_the_table_the_data_and_the_sources(name):
     record = hardware.hardware(name)
     answer = hardware_answer(record)
-    facts = dict(hardware.all_facts(record))
+    facts = dict(named_facts(record))
     assert [row[0] for row in answer.tables[0].rows] == [s.name for s in answer.sources] == list(facts)
     assert {path: data["value"] for path, data in answer.data["facts"].items()} == {
         path: fact.value for path, fact in facts.items()

@@ -9,6 +9,7 @@ import pytest
 import rackline.facts
 from rackline.decisions.facts import balance, drain_time, hardware_answer
 from rackline.facts import hardware
+from rackline.facts.fact import named_facts
 from rackline.facts.machine import Machine
 
 DATA = Path(rackline.facts.__file__).parent / "data"
@@ -99,7 +100,7 @@ DRAINS = [
 
 @EVERY
 def test_every_bundled_number_has_a_source_a_date_and_an_ordered_interval(read, name):
-    facts = list(hardware.all_facts(read(name)))
+    facts = list(named_facts(read(name)))
     assert len(facts) >= 2
     for path, fact in facts:
         assert len(fact.source) > 5, path
