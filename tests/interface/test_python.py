@@ -12,7 +12,8 @@ from tests.interface.conftest import run
 pytestmark = pytest.mark.usefixtures("with_fake")
 
 
-def test_a_question_is_a_function_that_answers_as_the_command_line_does():
+def test_a_question_is_a_function_that_answers_as_the_command_line_does(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     answer = rackline.fake("deepseek-v3", on="h100-sxm", chips=8, ttft="50 ms")
     assert answer.data["request"].ttft == 0.05
     assert rackline.show(answer, width=100) == run("fake", "deepseek-v3", "--on", "h100-sxm").out
