@@ -34,8 +34,8 @@ def utilisation(case: Case, batch: float, context: float) -> dict[str, float]:
     useful = total(ledger(case.server.model, Layout(), whole.micro(batch, context)))
     rates = {name: fact.value for name, fact in chip.flops.items()}
     ideal = compute_time(useful, rates, chip) / case.layout.replica
-    return {"mfu": float(ideal / step.time), "compute": float(step.compute / step.time),
-            "memory": float(step.memory / step.time), "network": float(step.network / step.time)}
+    busy = {"mfu": ideal, "compute": step.compute, "memory": step.memory, "network": step.network}
+    return {name: round(float(seconds / step.time), 12) for name, seconds in busy.items()}  # sums in two orders differ
 
 
 def operating_point(case: Case, context: float) -> dict[str, Any]:
@@ -66,10 +66,10 @@ def point(case: Case, batch: float, context: float) -> dict[str, Any]:
 def _lecture_point(case: Case, context: float) -> dict[str, float]:
     """The same point by the lecture's equations."""
     s = case.symbols
-    held = max(context, 1.0)
-    batch = operating.operating_batch(s.C, held, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
-    time = blackboard.step_time(batch, held, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
-    mfu = blackboard.mfu(batch, held, weights=s.weights, **s.of("N_active", "kv", "F", "W")) if batch else 0.0
+    held, known = max(context, 1.0), s.of("N_active", "kv", "F", "W") | {"weights": s.weights}
+    batch = operating.operating_batch(s.C, held, **known) if s.kv else blackboard.balance_batch_with_kv(held, **known)
+    time = blackboard.step_time(batch, held, **known)
+    mfu = blackboard.mfu(batch, held, **known) if batch else 0.0
     return {"batch": float(batch), "interval": float(time), "mfu": float(mfu)}
 
 
