@@ -27,8 +27,8 @@ def answer(stepped: Stepped) -> Answer:
     return Answer(
         question="step", headline=headline(stepped), badge="bound",
         tables=(_summary_table(stepped), _terms_table(stepped), _curve_table(stepped), _crossings_table(stepped)),
-        plots=(_time_plot(stepped), _cost_plot(stepped)), notes=tuple(notes(stepped)), explain=tuple(explain(stepped)),
-        sources=sources(stepped), data=found.data(stepped))
+        plots=(_time_plot(stepped), _cost_plot(stepped), _prefill_plot(stepped)), notes=tuple(notes(stepped)),
+        explain=tuple(explain(stepped)), sources=sources(stepped), data=found.data(stepped))
 
 
 def headline(stepped: Stepped) -> str:
@@ -136,14 +136,13 @@ def _time_plot(stepped: Stepped) -> Plot:
     here = Series("this pass", [_x(stepped)], [float(stepped.step.time)], marks=True)
     parts = [_series(stepped, key, name) for key, name in _PARTS]
     whole = _series(stepped, "time", "time", ("lower", "upper"))
+    floor = _level(stepped, "floor: all weights read once", stepped.numbers["floor_layout"])
     return Plot(f"Time of a pass against {against}", _axis(stepped), Axis("time", "seconds", log=True),
-                (whole, *parts, here), _marks(stepped))
+                (whole, *parts, floor, here), _marks(stepped))
 
 
 def _cost_plot(stepped: Stepped) -> Plot:
-    curve = stepped.curve
-    floor = Series("floor", [p[stepped.points.against] for p in (curve[0], curve[-1])],
-                   [stepped.numbers["cost_floor"]] * 2)
+    floor = _level(stepped, "floor of an endless batch", stepped.numbers["cost_floor"])
     floors = (floor,) if stepped.points.against == "batch" and stepped.case.kind == "decode" else ()
     here = Series("this pass", [_x(stepped)], [stepped.numbers["cost"]], marks=True)
     parts = [_series(stepped, f"cost_{key}", name) for key, name in _PARTS]
@@ -151,6 +150,23 @@ def _cost_plot(stepped: Stepped) -> Plot:
                 Axis("$ per million tokens", "dollars", log=True),
                 (_series(stepped, "cost", "cost", ("cost_lower", "cost_upper")), *parts, *floors, here),
                 _marks(stepped))
+
+
+def _prefill_plot(stepped: Stepped) -> Plot:
+    first = stepped.numbers["prefill"]
+    lengths = [p["length"] for p in first["curve"]]
+    values = {name: [p[name] for p in first["curve"]] for name in ("time", "compute", "memory", "network")}
+    series = (Series(name, lengths, y) for name, y in values.items() if min(y) > 0)
+    decode = Series("decode, per output token", [lengths[0], lengths[-1]], [first["decode_time_per_token"]] * 2)
+    crossing = ((first["crossing_length"], "compute takes over"),) if first["crossing_length"] <= lengths[-1] else ()
+    return Plot("Prefill against decode: time per token", Axis("length of the prompt (tokens)", "tokens", log=True),
+                Axis("time per token", "seconds", log=True), (*series, decode), crossing)
+
+
+def _level(stepped: Stepped, name: str, value: float) -> Series:
+    """A horizontal line over the whole curve."""
+    shown = [p[stepped.points.against] for p in stepped.curve if p[stepped.points.against] > 0]
+    return Series(name, [shown[0], shown[-1]], [value] * 2)
 
 
 def _axis(stepped: Stepped) -> Axis:
