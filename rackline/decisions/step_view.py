@@ -13,10 +13,9 @@ from rackline.decisions import stepped as found
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.decisions.step_case import Asked
 from rackline.decisions.step_explain import explain, notes, sources
-from rackline.decisions.stepped import Stepped
+from rackline.decisions.stepped import TOKENS, Stepped
 from rackline.decisions.stepping import Case
 
-TOKENS = {"decode": "output", "prefill": "prompt", "verify": "checked"}
 _ROWS = 14  # of a curve, where the question names no points
 _MOST_ROWS = 40
 _PARTS = (("weights", "weights"), ("cache", "KV cache"), ("compute", "compute"), ("network", "network"))
