@@ -22,6 +22,7 @@ FLEET = Fact(value=1.28e8, unit="tokens/s", kind="assumed", low=1e8, high=1e9, d
              note="announced totals may count input tokens",
              source="Reiner Pope's lecture: \"hundreds of millions\" of tokens a second for a large provider; "
                     "128 million makes its 128 thousand the thousandth that it says")
+LENGTHS = 32  # of the prompts on the curve
 
 
 def utilisation(case: Case, batch: float, context: float) -> dict[str, float]:
@@ -34,8 +35,8 @@ def utilisation(case: Case, batch: float, context: float) -> dict[str, float]:
     useful = total(ledger(case.server.model, Layout(), whole.micro(batch, context)))
     rates = {name: fact.value for name, fact in chip.flops.items()}
     ideal = compute_time(useful, rates, chip) / case.layout.replica
-    return {"mfu": float(ideal / step.time), "compute": float(step.compute / step.time),
-            "memory": float(step.memory / step.time), "network": float(step.network / step.time)}
+    busy = {"mfu": ideal, "compute": step.compute, "memory": step.memory, "network": step.network}
+    return {name: round(float(seconds / step.time), 12) for name, seconds in busy.items()}  # sums in two orders differ
 
 
 def operating_point(case: Case, context: float) -> dict[str, Any]:
@@ -66,10 +67,10 @@ def point(case: Case, batch: float, context: float) -> dict[str, Any]:
 def _lecture_point(case: Case, context: float) -> dict[str, float]:
     """The same point by the lecture's equations."""
     s = case.symbols
-    held = max(context, 1.0)
-    batch = operating.operating_batch(s.C, held, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
-    time = blackboard.step_time(batch, held, weights=s.weights, **s.of("N_active", "kv", "F", "W"))
-    mfu = blackboard.mfu(batch, held, weights=s.weights, **s.of("N_active", "kv", "F", "W")) if batch else 0.0
+    held, known = max(context, 1.0), s.of("N_active", "kv", "F", "W") | {"weights": s.weights}
+    batch = operating.operating_batch(s.C, held, **known) if s.kv else blackboard.balance_batch_with_kv(held, **known)
+    time = blackboard.step_time(batch, held, **known)
+    mfu = blackboard.mfu(batch, held, **known) if batch else 0.0
     return {"batch": float(batch), "interval": float(time), "mfu": float(mfu)}
 
 
@@ -109,4 +110,14 @@ def prefill_against_decode(case: Case, batch: float, context: float) -> dict[str
                 batch, context, weights=s.weights, **known)),
             "crossing_length": crossing(gap),
             "crossing_length_lecture": float(passes_and_prices.crossing_length(ranks, 0.0, weights=s.weights, **known)),
-            "cost": float(prompts.cost(first.time, ranks, length))}
+            "cost": float(prompts.cost(first.time, ranks, length)), "curve": _by_length(prompts, length)}
+
+
+def _by_length(prompts: Case, most: float) -> list[dict[str, float]]:
+    """Seconds a token of prompts up to the most, one prompt a rank: memory falls, compute stays, then grows."""
+    ranks, lengths = float(prompts.unit), np.unique(np.geomspace(1.0, max(most, 2.0), LENGTHS).round())
+    step = prompts.step(ranks, lengths)
+    columns = {name: np.broadcast_to(getattr(step, name), lengths.shape) / (ranks * lengths)
+               for name in ("time", "compute", "memory", "network")}
+    return [{"length": float(x)} | {name: float(column[i]) for name, column in columns.items()}
+            for i, x in enumerate(lengths)]

@@ -123,6 +123,10 @@ def notes(stepped: Stepped) -> Iterator[str]:
 
 def _balance_notes(stepped: Stepped) -> Iterator[str]:
     n = stepped.numbers
+    copies = n["floor_layout"] / n["floor"]
+    if copies > 1.1:
+        yield (f"This layout takes {copies:.3g} times the lecture's floor to read its weights: copies on data ranks, "
+               "and stages that read in turn; that moves the ledger's balance batch by as much.")
     if n["balance_batch_reason"]:
         yield f"No batch balances at {stepped.context:,.0f} tokens: {n['balance_batch_reason']}."
     if n["balance_context_reason"]:

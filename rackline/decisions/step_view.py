@@ -13,10 +13,9 @@ from rackline.decisions import stepped as found
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.decisions.step_case import Asked
 from rackline.decisions.step_explain import explain, notes, sources
-from rackline.decisions.stepped import Stepped
+from rackline.decisions.stepped import TOKENS, Stepped
 from rackline.decisions.stepping import Case
 
-TOKENS = {"decode": "output", "prefill": "prompt", "verify": "checked"}
 _ROWS = 14  # of a curve, where the question names no points
 _MOST_ROWS = 40
 _PARTS = (("weights", "weights"), ("cache", "KV cache"), ("compute", "compute"), ("network", "network"))
@@ -27,8 +26,8 @@ def answer(stepped: Stepped) -> Answer:
     return Answer(
         question="step", headline=headline(stepped), badge="bound",
         tables=(_summary_table(stepped), _terms_table(stepped), _curve_table(stepped), _crossings_table(stepped)),
-        plots=(_time_plot(stepped), _cost_plot(stepped)), notes=tuple(notes(stepped)), explain=tuple(explain(stepped)),
-        sources=sources(stepped), data=found.data(stepped))
+        plots=(_time_plot(stepped), _cost_plot(stepped), _prefill_plot(stepped)), notes=tuple(notes(stepped)),
+        explain=tuple(explain(stepped)), sources=sources(stepped), data=found.data(stepped))
 
 
 def headline(stepped: Stepped) -> str:
@@ -46,7 +45,11 @@ def headline(stepped: Stepped) -> str:
 
 def _where(case: Case) -> str:
     machine = case.server.machine
-    return machine.title if machine.chips == machine.domain else f"{machine.chips} chips of {machine.title}"
+    return machine.title if machine.chips == machine.domain else f"{_chips(machine.chips)} of {machine.title}"
+
+
+def _chips(count: int) -> str:
+    return "1 chip" if count == 1 else f"{count:,} chips"
 
 
 def _summary_table(stepped: Stepped) -> Table:
@@ -55,19 +58,20 @@ def _summary_table(stepped: Stepped) -> Table:
             ("compute", step.compute), ("memory: weights", step.weights), ("memory: KV cache", step.cache),
             ("network", step.network))
     cells = [(name, float(value), float(value / step.time)) for name, value in rows]
-    chips = stepped.case.server.machine.chips
-    title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {chips} chips, MFU "
+    chips = _chips(stepped.case.server.machine.chips)
+    title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {chips}, MFU "
              f"{units.show(n['mfu'], 'ratio')}, memory bandwidth {units.show(n['memory_utilisation'], 'ratio')}, "
              f"memory {units.show(n['memory']['memory_share'], 'ratio')} of usable")
     return Table(title, (Column("what"), Column("time", "seconds"), Column("of the pass", "ratio")), tuple(cells))
 
 
 def _terms_table(stepped: Stepped) -> Table:
-    columns = (Column("term"), Column("FLOPs", "flop"), Column("bytes", "bytes"), Column("compute", "seconds"),
-               Column("memory", "seconds"), Column("network", "seconds"), Column("time", "seconds"),
-               Column("share", "ratio"), Column("limit"))
+    columns = (Column("term"), Column("share", "ratio"), Column("limit"), Column("compute", "seconds"),
+               Column("memory", "seconds"), Column("network", "seconds"), Column("FLOPs", "flop"),
+               Column("bytes", "bytes"))
+    keys = ("term", "share", "limiter", "compute", "memory", "network", "flops", "bytes")
     return Table("Terms on the busiest chip, the longest first", columns,
-                 tuple(tuple(row.values()) for row in found.terms(stepped) if row["time"] > 0))
+                 tuple(tuple(row[k] for k in keys) for row in found.terms(stepped) if row["time"] > 0))
 
 
 def _curve_table(stepped: Stepped) -> Table:
@@ -75,11 +79,12 @@ def _curve_table(stepped: Stepped) -> Table:
     given = stepped.points.batches if against == "batch" else stepped.points.contexts
     count = len(curve) if 1 < given.size <= _MOST_ROWS else min(len(curve), _ROWS)
     seconds = ("time", "lower", "upper", "weights", "cache", "compute", "network")
-    keys = (against, *seconds, "tokens_per_second", "cost", "fits")
+    keys = (against, *seconds, "tokens_per_second", "cost", *(() if all(p["fits"] for p in curve) else ("fits",)))
     columns = (Column(against, "count"), *(Column("KV" if s == "cache" else s, "seconds") for s in seconds),
                Column("tok/s", "count"), Column("$/Mtok", "dollars"), Column("fits"))
     picked = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(int))
-    return Table(f"Against {against}", columns, tuple(tuple(_flat(curve[i][k]) for k in keys) for i in picked))
+    return Table(f"Against {against}", columns[: len(keys)],
+                 tuple(tuple(_flat(curve[i][k]) for k in keys) for i in picked))
 
 
 def _flat(value: Any) -> Any:
@@ -109,7 +114,8 @@ def _crossings(stepped: Stepped) -> Iterator[tuple[Any, ...]]:
     yield "compute in use at L*", "ratio", n[shares[0]], n[f"{shares[0]}_lecture"]
     yield "compute in use at 2 L*", "ratio", n[shares[1]], n[f"{shares[1]}_lecture"]
     yield "cost of batch 1 over endless, no KV: all weights", "count", None, p["two_term"]
-    yield "the same, only the experts hit", "count", p["ledger"], p["experts_counted"]
+    yield "the same, only the experts hit", "count", None, p["experts_counted"]
+    yield "the same, this layout, what each chip reads", "count", p["ledger"], None
     yield "drain time of the memory", "seconds", None, n["drain_time"]
     yield "minimum efficient scale: B*/interval, tok/s", "tokens/s", n["minimum_efficient_scale_ledger"], n[
         "minimum_efficient_scale"]
@@ -129,14 +135,13 @@ def _time_plot(stepped: Stepped) -> Plot:
     here = Series("this pass", [_x(stepped)], [float(stepped.step.time)], marks=True)
     parts = [_series(stepped, key, name) for key, name in _PARTS]
     whole = _series(stepped, "time", "time", ("lower", "upper"))
+    floor = _level(stepped, "floor: all weights read once", stepped.numbers["floor_layout"])
     return Plot(f"Time of a pass against {against}", _axis(stepped), Axis("time", "seconds", log=True),
-                (whole, *parts, here), _marks(stepped))
+                (whole, *parts, floor, here), _marks(stepped))
 
 
 def _cost_plot(stepped: Stepped) -> Plot:
-    curve = stepped.curve
-    floor = Series("floor", [p[stepped.points.against] for p in (curve[0], curve[-1])],
-                   [stepped.numbers["cost_floor"]] * 2)
+    floor = _level(stepped, "floor of an endless batch", stepped.numbers["cost_floor"])
     floors = (floor,) if stepped.points.against == "batch" and stepped.case.kind == "decode" else ()
     here = Series("this pass", [_x(stepped)], [stepped.numbers["cost"]], marks=True)
     parts = [_series(stepped, f"cost_{key}", name) for key, name in _PARTS]
@@ -144,6 +149,23 @@ def _cost_plot(stepped: Stepped) -> Plot:
                 Axis("$ per million tokens", "dollars", log=True),
                 (_series(stepped, "cost", "cost", ("cost_lower", "cost_upper")), *parts, *floors, here),
                 _marks(stepped))
+
+
+def _prefill_plot(stepped: Stepped) -> Plot:
+    first = stepped.numbers["prefill"]
+    lengths = [p["length"] for p in first["curve"]]
+    values = {name: [p[name] for p in first["curve"]] for name in ("time", "compute", "memory", "network")}
+    series = (Series(name, lengths, y) for name, y in values.items() if min(y) > 0)
+    decode = Series("decode, per output token", [lengths[0], lengths[-1]], [first["decode_time_per_token"]] * 2)
+    crossing = ((first["crossing_length"], "compute takes over"),) if first["crossing_length"] <= lengths[-1] else ()
+    return Plot("Prefill against decode: time per token", Axis("length of the prompt (tokens)", "tokens", log=True),
+                Axis("time per token", "seconds", log=True), (*series, decode), crossing)
+
+
+def _level(stepped: Stepped, name: str, value: float) -> Series:
+    """A horizontal line over the whole curve."""
+    shown = [p[stepped.points.against] for p in stepped.curve if p[stepped.points.against] > 0]
+    return Series(name, [shown[0], shown[-1]], [value] * 2)
 
 
 def _axis(stepped: Stepped) -> Axis:
@@ -179,7 +201,7 @@ def _marks(stepped: Stepped) -> tuple[tuple[float, str], ...]:
 
 def fits_nowhere(q: Any, points: Asked, reasons: tuple[str, ...], remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout, or not the one asked for, holds the model and one sequence."""
-    where = f"{q.on.title} ({q.on.chips} chips)" + (f" as {q.layout.name()}" if q.layout is not None else "")
+    where = f"{q.on.title} ({_chips(q.on.chips)})" + (f" as {q.layout.name()}" if q.layout is not None else "")
     return Answer("step", f"{q.model.name} with a context of {points.context:,.0f} tokens does not fit on {where}.",
                   feasible=False, reasons=(*reasons, *(f"would fit with {r}" for r in remedies if q.layout is None)),
                   data={"would_fit": list(remedies), "infeasible": list(reasons)})

@@ -16,6 +16,7 @@ from rackline.systems.ledger import ledger
 from rackline.systems.memory import weight_bytes
 
 SIZES = ("tensor", "data", "context", "pipeline", "expert", "replicas")
+TOKENS = {"decode": "output", "prefill": "prompt", "verify": "checked"}
 _PARTS = ("compute", "weights", "cache", "network")
 
 
@@ -51,6 +52,7 @@ def data(stepped: Stepped) -> dict[str, Any]:
         "model": case.server.model.name, "machine": case.server.machine.name, "chips": case.server.machine.chips,
         "layout_name": case.layout.name(), "layout": {name: int(getattr(case.layout, name)) for name in SIZES},
         "pass": case.kind, "drafted": case.drafted, "batch": stepped.batch, "context": stepped.context,
+        "layout_rule": stepped.rule, "cost_unit": f"dollars per million {TOKENS[case.kind]} tokens",
         "price": case.price.value, "time": float(step.time), "lower": float(step.lower), "upper": float(step.upper),
         "limiter": step.limiter, "compute_time": float(step.compute), "memory_time": float(step.memory),
         "network_time": float(step.network), "terms": terms(stepped), "against": stepped.points.against,

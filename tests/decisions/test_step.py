@@ -220,6 +220,15 @@ def test_a_prompt_longer_than_the_crossing_is_bound_by_compute_and_a_shorter_one
     assert case.step(1.0, np.floor(crossing) - 1).compute < case.step(1.0, np.floor(crossing) - 1).memory
 
 
+def test_per_token_of_a_prompt_memory_falls_with_its_length_and_compute_stays():
+    case = case_of(lecture_model())
+    curve = joint.prefill_against_decode(case, 1.0, 4096.0)["curve"]
+    memory, compute = ([p[name] for p in curve] for name in ("memory", "compute"))
+    assert memory[-1] < memory[0] / 1000
+    head = 2 * 1000 * HIDDEN / case.symbols.F  # one token of each prompt needs an output
+    assert compute[0] - head == pytest.approx(compute[-1] - head / 4096, rel=1e-9)
+
+
 def test_output_costs_more_than_input_at_batch_one_and_as_much_at_the_end_of_the_curve():
     known = lecture_model()
     case = case_of(known)
