@@ -138,8 +138,11 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
             "layer_types")) or (fields.has("attention_chunk_size") and not fields.has("layer_types")):
         raise BadInput("layer_types", "must be given for an unknown architecture with windows or chunks: which layers "
                        "have them?", "no such field")
+    if any(fields.given.get(name) for name in LLAMA.bias_flags):
+        raise BadInput("attention_bias", "must be false for an unknown architecture: which matrices have one?", True)
     fields.notes.append(f"{fields.family} is not a known architecture: read by its fields as a decoder with gated "
-                        "feed-forward, two norms a layer, and biases only where a field says so")
+                        "feed-forward and two norms a layer; biases and norms that no field names are not counted "
+                        "(below 0.01 % of the parameters in the known ones)")
 
 
 def _litgpt_family(fields: Fields) -> Family:
