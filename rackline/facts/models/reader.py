@@ -133,9 +133,7 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
     if fields.raw("hidden_act") not in ("silu", "swish", "swiglu"):
         raise BadInput("hidden_act", "must be silu for an unknown architecture: others do not say whether the "
                        "feed-forward is gated", fields.given["hidden_act"])
-    window, longest = fields.given.get("sliding_window"), fields.given.get("max_position_embeddings")
-    if (window and window != longest and fields.given.get("use_sliding_window") is not False and not fields.has(
-            "layer_types")) or (fields.has("attention_chunk_size") and not fields.has("layer_types")):
+    if _windowed(fields) and not fields.has("layer_types"):
         raise BadInput("layer_types", "must be given for an unknown architecture with windows or chunks: which layers "
                        "have them?", "no such field")
     if any(fields.given.get(name) for name in LLAMA.bias_flags):
@@ -143,6 +141,13 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
     fields.notes.append(f"{fields.family} is not a known architecture: read by its fields as a decoder with gated "
                         "feed-forward and two norms a layer; biases and norms that no field names are not counted "
                         "(below 0.01 % of the parameters in the known ones)")
+
+
+def _windowed(fields: Fields) -> bool:
+    """Whether a window or chunk is given that binds and that no flag switches off."""
+    window = fields.given.get("sliding_window")
+    binds = window not in (None, 0, fields.given.get("max_position_embeddings"))
+    return fields.has("attention_chunk_size") or (binds and fields.given.get("use_sliding_window") is not False)
 
 
 def _litgpt_family(fields: Fields) -> Family:
