@@ -76,7 +76,7 @@ _GEMMA4 = _family(_GEMMA3, defaults={"global_head_dim": 512},
 _DEEPSEEK = _family(LLAMA, bias_flags=_NONE, defaults={"moe_layer_freq": 1}, unused=("attention_bias",))
 _DEEPSEEK2 = _family(_DEEPSEEK, attention="latent", unused=("num_key_value_heads", "head_dim", "qk_head_dim"))
 _DEEPSEEK3 = _family(_DEEPSEEK2, router_bias=True)
-_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types",),
+_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types", "index_head_dim"),
                 unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
                         "index_topk_pattern"))
 _GPT2 = Family(gated=False, norm_bias=True, biases=("q", "k", "v", "o", "mlp"), positions=0,
@@ -133,7 +133,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({
     "deepseek_v2": _DEEPSEEK2,
     "deepseek_v3": _DEEPSEEK3,
     "kimi_k2": _DEEPSEEK3,
-    "deepseek_v32": _DEEPSEEK3,
+    "deepseek_v32": _family(_DEEPSEEK3, asks=("index_head_dim",)),
     "deepseek_native": _family(_DEEPSEEK2, asks=("score_func",), defaults={"tie_word_embeddings": False}),
     "glm_moe_dsa": _GLM5,
     "glm4_moe_lite": _DEEPSEEK3,
@@ -208,7 +208,8 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType({
 OTHER_NAMES: Mapping[str, str] = MappingProxyType({
     "gemma3": "gemma3_text", "gemma4": "gemma4_text", "llama4": "llama4_text", "qwen3_vl": "qwen3_vl_text",
     "qwen3_vl_moe": "qwen3_vl_moe_text", "qwen3_5": "qwen3_5_text", "qwen3_5_moe": "qwen3_5_moe_text",
-    "qwen3_omni_moe_text": "qwen3_moe", "qwen2_vl": "qwen2", "qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2",
+    "qwen3_omni_moe_text": "qwen3_moe", "qwen2_vl": "qwen2", "qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
     "kimi_k25": "kimi_k2", "mistral3": "ministral3", "RefinedWeb": "falcon", "RefinedWebModel": "falcon",
 })
 # model classes that are no decoder of text: refused

@@ -165,7 +165,8 @@ def _litgpt_family(fields: Fields) -> Family:
     fields.touch("norm_qk_type")
     return Family(gated=not plain, norms=norms - fields.flag("shared_attention_norm"), norm_bias=layer_norm,
                   biases=names, qk_norm=qk_norm, windows="always",
-                  defaults=MappingProxyType({"tie_word_embeddings": tied}), unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
+                  defaults=MappingProxyType({"tie_word_embeddings": tied}),
+                  unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
 
 
 _LITGPT_MLPS = ("GptNeoxMLP", "LLaMAMLP", "GemmaMLP", "LLaMAMoE")
@@ -237,6 +238,8 @@ def _mtp(fields: Fields, family: Family, slots: list[Slot], hidden: int) -> tupl
 
     Ignores: copies of embedding and head that some published files repeat for the module (engines share them).
     """
+    if fields.has("num_mtp_modules"):
+        fields.notes.append("the prediction modules that num_mtp_modules names are not in the published files: not counted")
     given = fields.optional("num_nextn_predict_layers", low=0)
     count = family.mtp if given is None else given
     if given is None and count:
