@@ -239,7 +239,7 @@ def _mtp(fields: Fields, family: Family, slots: list[Slot], hidden: int) -> tupl
     Ignores: copies of embedding and head that some published files repeat for the module (engines share them).
     """
     if fields.has("num_mtp_modules"):
-        fields.notes.append("num_mtp_modules names prediction modules that the published files do not hold: not counted")
+        fields.notes.append("num_mtp_modules names prediction modules the published files do not hold: not counted")
     given = fields.optional("num_nextn_predict_layers", low=0)
     count = family.mtp if given is None else given
     if given is None and count:
