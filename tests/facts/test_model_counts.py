@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackline.facts.model import Layers, Model
-from rackline.facts.models import model
+from rackline.facts.models import model, read_config
 
 DATA = Path(__file__).parent / "data"
 
@@ -44,6 +44,32 @@ def test_total_with_module_copies_and_scales_equals_the_published_files(row):
     assert read.total_parameters + sum(beside[part] for part in row["beside"].split()) + int(row["rest"]) == int(
         row["published"])
     assert int(row["rest"]) == 0 or row["why"]
+
+
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
+
+@pytest.mark.parametrize(("family", "sizes", "more", "published"), [
+    ("gemma", (3072, 24576, 28, 16, 256_000), {"num_key_value_heads": 16, "head_dim": 256}, 8_537_680_896),  # 7B
+    ("gpt_neox", (4096, 16384, 32, 32, 50_432), {}, 6_857_302_016),  # Pythia 6.9B
+    ("phi", (2560, 10240, 32, 32, 51_200), {"num_key_value_heads": 32}, 2_779_683_840),  # phi-2
+    ("opt", (768, 3072, 12, 12, 50_272), {"max_position_embeddings": 2048}, 125_239_296),  # 125M
+    ("olmoe", (2048, 1024, 16, 16, 50_304), {"num_experts": 64, "num_experts_per_tok": 8, "num_key_value_heads": 16},
+     6_919_161_856),  # 1B-7B
+    ("seed_oss", (5120, 27648, 64, 80, 155_136), {"num_key_value_heads": 8, "head_dim": 128, "attention_bias": True,
+                                                  "attention_out_bias": False}, 36_151_104_512),  # 36B
+    ("llama", (2048, 5632, 22, 32, 32_000), {"num_key_value_heads": 4}, 1_100_048_384),  # TinyLlama
+    ("falcon", (8192, 32768, 60, 128, 65_024), {"new_decoder_architecture": True, "num_kv_heads": 8}, 41_303_293_952),
+])
+def test_classes_that_are_not_bundled_count_to_the_last_parameter_too(family, sizes, more, published):
+    config = {"model_type": family, **dict(zip(SIZES, sizes, strict=True)), **more}
+    assert read_config(config, "x").total_parameters == published
+
+
+def test_mamba_130m_counts_to_the_last_parameter():
+    config = {"model_type": "mamba", "hidden_size": 768, "num_hidden_layers": 24, "state_size": 16, "expand": 2,
+              "conv_kernel": 4, "intermediate_size": 1536, "time_step_rank": 48, "vocab_size": 50_280}
+    assert read_config(config, "x").total_parameters == 129_135_360
 
 
 def scales(layers: tuple[Layers, ...]) -> int:

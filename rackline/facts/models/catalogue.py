@@ -31,7 +31,6 @@ def model_aliases() -> dict[str, str]:
     return aliases
 
 
-@cache
 def model(name_or_path: str) -> Model:
     """The model of a bundled name, a path to its config.json (or the folder that holds it), or a hub name."""
     name = name_or_path.strip()
@@ -62,6 +61,7 @@ def _bundled(name: str) -> str | None:
     return model_aliases().get(key)
 
 
+@cache
 def _read_bundled(name: str) -> Model:
     data = read_file(_DATA / "models" / f"{name}.json", name)
     return read_config(data, name, _source(data.pop("_source")))

@@ -76,7 +76,7 @@ _GEMMA4 = _family(_GEMMA3, defaults={"global_head_dim": 512},
 _DEEPSEEK = _family(LLAMA, bias_flags=_NONE, defaults={"moe_layer_freq": 1}, unused=("attention_bias",))
 _DEEPSEEK2 = _family(_DEEPSEEK, attention="latent", unused=("num_key_value_heads", "head_dim", "qk_head_dim"))
 _DEEPSEEK3 = _family(_DEEPSEEK2, router_bias=True)
-_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types",),
+_GLM5 = _family(_DEEPSEEK3, asks=("indexer_types", "index_head_dim"),
                 unused=("index_topk_freq", "index_skip_topk_offset", "index_share_for_mtp_iteration",
                         "index_topk_pattern"))
 _GPT2 = Family(gated=False, norm_bias=True, biases=("q", "k", "v", "o", "mlp"), positions=0,
@@ -84,7 +84,8 @@ _GPT2 = Family(gated=False, norm_bias=True, biases=("q", "k", "v", "o", "mlp"), 
 _PHIMOE = _family(_MISTRAL, norm_bias=True,
                   bias_flags=MappingProxyType({"attention_bias": ("q", "k", "v", "o"), "lm_head_bias": ("head",)}))
 _MAMBA = _family(Family(), attention="mamba1", one_block=True,
-                 defaults={**_TIED, "conv_kernel": 4, "use_conv_bias": True})
+                 defaults={**_TIED, "conv_kernel": 4, "use_conv_bias": True},
+                 unused=("pad_vocab_size_multiple", "rms_norm", "fused_add_norm"))
 _NEMOTRON_H = _family(Family(), linear="mamba2", gated=False, one_block=True, router_bias=True,
                       bias_flags=_ATTENTION_BIAS,
                       asks=("moe_latent_size", "head_dim", "use_bias", "mamba_proj_bias", "n_shared_experts",
@@ -132,8 +133,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({
     "deepseek_v2": _DEEPSEEK2,
     "deepseek_v3": _DEEPSEEK3,
     "kimi_k2": _DEEPSEEK3,
-    "deepseek_v32": _DEEPSEEK3,
-    "deepseek_native": _family(_DEEPSEEK2, defaults={"tie_word_embeddings": False}),
+    "deepseek_v32": _family(_DEEPSEEK3, asks=("index_head_dim",)),
+    "deepseek_native": _family(_DEEPSEEK2, asks=("score_func",), defaults={"tie_word_embeddings": False}),
     "glm_moe_dsa": _GLM5,
     "glm4_moe_lite": _DEEPSEEK3,
     "glm4_moe": _family(_DEEPSEEK, router_bias=True, bias_flags=_QKV_BIAS, qk_norm="head",
@@ -173,6 +174,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({
                           unused=("mlp_type", "norm_type")),
     "gemma": _family(LLAMA, defaults={**_TIED, "head_dim": 256}),
     "granite": LLAMA,
+    "seed_oss": _family(Family(), defaults={"tie_word_embeddings": False}, bias_flags=MappingProxyType({
+        "attention_bias": ("q", "k", "v"), "attention_out_bias": ("o",), "mlp_bias": ("mlp",)})),
+    "phi": _family(Family(), gated=False, norms=1, norm_bias=True, biases=("q", "k", "v", "o", "mlp", "head"),
+                   defaults={"tie_word_embeddings": False}),
     "smollm3": _family(LLAMA, windows="qwen", unused=("no_rope_layer_interval", "no_rope_layers")),
     "olmo": _family(LLAMA, norms=0),  # its norms have no weights
     "olmoe": _family(LLAMA, qk_norm="full"),
@@ -203,7 +208,8 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType({
 OTHER_NAMES: Mapping[str, str] = MappingProxyType({
     "gemma3": "gemma3_text", "gemma4": "gemma4_text", "llama4": "llama4_text", "qwen3_vl": "qwen3_vl_text",
     "qwen3_vl_moe": "qwen3_vl_moe_text", "qwen3_5": "qwen3_5_text", "qwen3_5_moe": "qwen3_5_moe_text",
-    "qwen2_vl": "qwen2", "qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2",
+    "qwen3_omni_moe_text": "qwen3_moe", "qwen2_vl": "qwen2", "qwen2_5_vl": "qwen2", "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
     "kimi_k25": "kimi_k2", "mistral3": "ministral3", "RefinedWeb": "falcon", "RefinedWebModel": "falcon",
 })
 # model classes that are no decoder of text: refused

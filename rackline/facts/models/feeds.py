@@ -90,6 +90,7 @@ _OWN_WIDTH = {"qwen2_moe", "qwen3_moe", "qwen3_vl_moe_text", "qwen3_next", "qwen
 
 def _router(fields: Fields, family: Family, biased_router: bool) -> Matrix:
     experts = fields.size("num_experts")
+    fields.raw("score_func")
     corrected = family.router_bias or fields.raw("topk_method") == "noaux_tc"
     return Matrix("router", fields.size("hidden_size"), experts, "small", "none",
                   experts * (bool(corrected) + biased_router))

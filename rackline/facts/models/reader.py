@@ -133,13 +133,21 @@ def _unknown(fields: Fields, text: Mapping[str, Any]) -> None:
     if fields.raw("hidden_act") not in ("silu", "swish", "swiglu"):
         raise BadInput("hidden_act", "must be silu for an unknown architecture: others do not say whether the "
                        "feed-forward is gated", fields.given["hidden_act"])
-    window, longest = fields.given.get("sliding_window"), fields.given.get("max_position_embeddings")
-    if (window and window != longest and fields.given.get("use_sliding_window") is not False and not fields.has(
-            "layer_types")) or (fields.has("attention_chunk_size") and not fields.has("layer_types")):
+    if _windowed(fields) and not fields.has("layer_types"):
         raise BadInput("layer_types", "must be given for an unknown architecture with windows or chunks: which layers "
                        "have them?", "no such field")
+    if any(fields.given.get(name) for name in LLAMA.bias_flags):
+        raise BadInput("attention_bias", "must be false for an unknown architecture: which matrices have one?", True)
     fields.notes.append(f"{fields.family} is not a known architecture: read by its fields as a decoder with gated "
-                        "feed-forward, two norms a layer, and biases only where a field says so")
+                        "feed-forward and two norms a layer; biases and norms that no field names are not counted "
+                        "(below 0.01 % of the parameters in the known ones)")
+
+
+def _windowed(fields: Fields) -> bool:
+    """Whether a window or chunk is given that binds and that no flag switches off."""
+    window = fields.given.get("sliding_window")
+    binds = window not in (None, 0, fields.given.get("max_position_embeddings"))
+    return fields.has("attention_chunk_size") or (binds and fields.given.get("use_sliding_window") is not False)
 
 
 def _litgpt_family(fields: Fields) -> Family:
@@ -157,7 +165,8 @@ def _litgpt_family(fields: Fields) -> Family:
     fields.touch("norm_qk_type")
     return Family(gated=not plain, norms=norms - fields.flag("shared_attention_norm"), norm_bias=layer_norm,
                   biases=names, qk_norm=qk_norm, windows="always",
-                  defaults=MappingProxyType({"tie_word_embeddings": tied}), unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
+                  defaults=MappingProxyType({"tie_word_embeddings": tied}),
+                  unused=("parallel_residual", "padding_multiple", "scale_embeddings"))
 
 
 _LITGPT_MLPS = ("GptNeoxMLP", "LLaMAMLP", "GemmaMLP", "LLaMAMoE")
@@ -229,6 +238,8 @@ def _mtp(fields: Fields, family: Family, slots: list[Slot], hidden: int) -> tupl
 
     Ignores: copies of embedding and head that some published files repeat for the module (engines share them).
     """
+    if fields.has("num_mtp_modules"):
+        fields.notes.append("num_mtp_modules names prediction modules the published files do not hold: not counted")
     given = fields.optional("num_nextn_predict_layers", low=0)
     count = family.mtp if given is None else given
     if given is None and count:

@@ -57,8 +57,7 @@ def mamba2(fields: Fields, family: Family) -> Attention:
 def mamba1(fields: Fields, family: Family) -> Attention:
     """Mamba: state of inner width × state size; Jamba adds norms on the step and on both projections of the state."""
     hidden, states, kernel = fields.size("hidden_size"), fields.size("ssm_state_size"), fields.size("conv_kernel")
-    inner = fields.size("expand", 2) * hidden if fields.optional("mamba_intermediate_size") is None else fields.size(
-        "mamba_intermediate_size")
+    inner = fields.size("mamba_intermediate_size", fields.size("expand", 2) * hidden)
     rank = _step_rank(fields, hidden)
     bias = fields.flag("use_bias")
     normed = rank + 2 * states if fields.family == "jamba" else 0

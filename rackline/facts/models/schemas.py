@@ -37,8 +37,9 @@ _CANONICAL = {spelling: name for name, spellings in _SPELLINGS.items() for spell
 # names that mean another thing in one family
 _OWN = {
     "mamba2": {"num_heads": "mamba_num_heads", "head_dim": "mamba_head_dim", "state_size": "ssm_state_size"},
-    "mamba": {"state_size": "ssm_state_size"},
-    "falcon_mamba": {"state_size": "ssm_state_size"},
+    "mamba": {"state_size": "ssm_state_size", "intermediate_size": "mamba_intermediate_size",
+              "d_inner": "mamba_intermediate_size"},
+    "falcon_mamba": {"state_size": "ssm_state_size", "intermediate_size": "mamba_intermediate_size"},
     "bamba": {"mamba_n_heads": "mamba_num_heads", "mamba_d_head": "mamba_head_dim", "mamba_n_groups": "n_groups",
               "mamba_d_state": "ssm_state_size", "mamba_d_conv": "conv_kernel", "mamba_expand": "expand",
               "mamba_conv_bias": "use_conv_bias"},
