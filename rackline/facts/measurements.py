@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,3 +248,18 @@ def _facts(row: dict[str, str], where: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise BadInput(f"{where}.model_facts", "must be a JSON object", row["model_facts"])
     return MappingProxyType(found)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some measured points are faster than the predicted lower bound."""
+
+    title: str
+    text: str
+    ids: tuple[str, ...]
+
+
+def reasons() -> tuple[Reason, ...]:
+    """Every explanation of points below the predicted lower bound, with the ids of its rows."""
+    listed = tomllib.loads((_DATA / "explained.toml").read_text(encoding="utf-8"))["reason"]
+    return tuple(Reason(one["title"], one["text"], tuple(one["ids"])) for one in listed)
