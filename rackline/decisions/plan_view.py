@@ -148,8 +148,8 @@ def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str,
     lightest = min(infeasible, key=lambda entry: float(weight_bytes(server.model, entry[0])))
     chips = f"{question.chips} chip" + "s" * (question.chips > 1)
     return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({chips}) with "
-                  f"{question.work.longest:,.0f} tokens of context: at best, as {lightest[0].name()}, {lightest[1][0]}.",
-                  "bound", feasible=False,
+                  f"{question.work.longest:,.0f} tokens of context: at best, as {lightest[0].name()}, "
+                  f"{lightest[1][0]}.", "bound", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies), *reasons[:20]),
                   data={"would_fit": list(remedies), "infeasible": [{"layout": x.name(), "reasons": list(w)}
                                                                     for x, w in infeasible]})

@@ -11,6 +11,7 @@ import numpy as np
 
 from rackline.decisions.balance import balance_batch
 from rackline.decisions.money import chip_price
+from rackline.decisions.search import round_off
 from rackline.decisions.stepping import Case
 from rackline.errors import BadInput
 from rackline.systems.layout import Layout
@@ -129,7 +130,8 @@ def _rule(start: Case, points: Asked) -> str:
 def _ranked(start: Case, group: list[Layout], points: Asked) -> Iterator[Layout]:
     """Layouts, the best first; those that cannot hold the batch asked for come last, the roomiest of them first."""
     scores = np.concatenate([_scores(start, group[i : i + _GROUP], points) for i in range(0, len(group), _GROUP)])
-    for index in np.argsort(-scores, kind="stable"):
+    digits = np.array([round_off(float(score)) for score in scores])
+    for index in np.lexsort(([x.context for x in group], -digits)):  # of equal ones the least context parallel
         yield group[index]
 
 

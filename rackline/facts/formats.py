@@ -24,7 +24,7 @@ _FORMATS = [
     Format("fp32", 32, ("fp32",), "IEEE 754"),
     Format("bf16", 16, ("bf16",), "IEEE 754 / bfloat16"),
     Format("fp16", 16, ("fp16", "bf16"), "IEEE 754"),
-    Format("fp8", 8, ("fp8", "bf16"), "OCP 8-bit floating point v1.0; scales of 128×128 blocks (4 bytes) are below 0.03 %"),
+    Format("fp8", 8, ("fp8", "bf16"), "OCP 8-bit floating point v1.0; scales of 128×128 blocks add below 0.03 %"),
     Format("int8", 8, ("int8", "bf16"), "one scale a row is below 0.1 %"),
     Format("mxfp8", 8.25, ("fp8", "bf16"), _SPEC + ": one 8-bit scale per 32"),
     Format("mxfp6", 6.25, ("fp6", "fp8", "bf16"), _SPEC + ": one 8-bit scale per 32"),

@@ -177,7 +177,7 @@ def test_contradictory_options_are_refused_in_one_line(given: dict, rule: str) -
 def test_more_bandwidth_never_makes_the_best_plan_dearer() -> None:
     box = machine("h100-sxm", 4)
     fast = box.model_copy(update={"chip": box.chip.model_copy(update={
-        "memory_bandwidth": box.chip.memory_bandwidth.model_copy(update={"value": 2 * box.chip.memory_bandwidth.value})})})
+        "memory_bandwidth": box.chip.memory_bandwidth.model_copy(update={"value": 2e13})})})
     costs = [rackline.plan("llama-3.1-70b", on=on, input=1000, output=200, tpot=0.05).data["best"]
              ["dollars_per_million_output_tokens"] for on in (box, fast)]
     assert costs[1] <= costs[0] * (1 + 1e-9)

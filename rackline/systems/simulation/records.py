@@ -37,7 +37,7 @@ class Requests:
 
 @dataclass(frozen=True)
 class KvTier:
-    """A memory that keeps evicted prefix blocks: bytes of the replica, byte/s to load back, seconds before they flow."""
+    """A memory that keeps evicted prefix blocks: bytes of the replica, byte/s to load back, seconds of latency."""
 
     name: str
     capacity: float
