@@ -8,13 +8,16 @@ import numpy as np
 
 from rackline.decisions.search import Search, Targets, search
 from rackline.facts.machine import Machine
-from rackline.facts.model import Model
+from rackline.facts.model import FeedForward, Model
+from rackline.physics.experts import chips_hit
 from rackline.systems.clock import PassTime, pass_time
 from rackline.systems.layout import Layout
 from rackline.systems.ledger import ledger
+from rackline.systems.network import message_time
 from rackline.systems.passes import decode
 from rackline.systems.placing import layouts, stacked, why_not
 from rackline.systems.serving import Kind, Server, Workload
+from rackline.systems.work import Message
 
 _RESOLUTION = 24  # batches tried a layout: the frontier moves by 1 % from there to 64
 _CACHE = ("scores", ".state")  # terms whose bytes belong to sequences, not to weights
@@ -87,3 +90,15 @@ def attention_share(model: Model, context: float) -> float:
     terms = ledger(model, Layout(), decode(1.0, context))
     scores = sum(work.total_flops for name, work in terms.items() if name.endswith(_CACHE))
     return float(scores / sum(work.total_flops for name, work in terms.items() if not name.endswith(_CACHE)))
+
+
+def network_share(model: Model, machine: Machine, layout: Layout) -> float:
+    """Network seconds of a decode of 2,048 sequences at 4,096 tokens over those of compute or memory, the longer."""
+    timed = pass_time(model, machine, layout, decode(2048.0, 4096.0))
+    return float(timed.network / np.maximum(timed.compute, timed.memory))
+
+
+def exchange_time(moe: FeedForward, machine: Machine, chips: int) -> float:
+    """Seconds to send one MB of tokens a chip to their experts over so many chips, one copy to each other domain."""
+    copies = chips_hit(chips, moe.experts, moe.top_k)
+    return float(message_time(machine, Message("all-to-all", chips, 1e6, copies=copies, domains=moe.top_k)))

@@ -1,0 +1,149 @@
+"""The lecture's boards in their order, what each claims, and the list of key points that a third party made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rackline.decisions import lecture_cuts, lecture_racks, lecture_step, lecture_traffic
+from rackline.decisions.lecture_bench import Bench
+from rackline.decisions.lecture_claim import Claim
+from rackline.errors import unknown
+
+Claims = Callable[[Bench], Iterator[Claim]]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board of the lecture: its name, title, what it claims here, and rows of the plan that are not built yet."""
+
+    name: str
+    title: str
+    claims: Claims | None = None
+    missing: tuple[tuple[str, str], ...] = ()  # row, what is not built
+
+
+BOARDS = (
+    Board("modes", "Fast and slow mode", lecture_step.modes, (("A7", "speculative decoding, multi-token prediction"),)),
+    Board("roofline", "The time of one step", lecture_step.roofline),
+    Board("latency", "Latency against batch", lecture_step.latency),
+    Board("context", "The balance context and sparse attention", lecture_step.context),
+    Board("cost", "Cost against batch", lecture_step.cost),
+    Board("batch", "The balance batch", lecture_step.batch),
+    Board("train", "The train and its interval", lecture_traffic.train,
+          (("B1", "late arrivals and full trains, simulated"), ("B4", "continuous batching on real traffic"))),
+    Board("traffic", "Tokens per second", lecture_traffic.traffic),
+    Board("sparsity", "Sparsity against quality", None,
+          (("C8", "64 experts of 370M active against 1.3B dense; finer-grained experts"),)),
+    Board("experts", "Experts on the chips of a rack", lecture_racks.mixture, (("C1", "an MoE layer, executed"),)),
+    Board("racks", "Racks, scale-up and scale-out", lecture_racks.racks),
+    Board("sizes", "What fits", lecture_racks.sizes, (("C10", "history of domains, models and contexts"),)),
+    Board("cuts", "Changing rack, and where to cut", lecture_cuts.claims,
+          (("B6", "which work needs the domain: training, RL, prefill, decode"),)),
+    Board("pipeline", "Bubbles and micro-batches", None,
+          (("D2", "inference pipeline: four stages, one batch, 75 % idle"),
+           ("D3", "training pipelines and their bubble, (P−1)/(m+P−1)"), ("D7", "batch size in training"))),
+    Board("capacity", "Memory per chip", lecture_racks.chips, (("D6", "the memory wall: half of capital spending"),)),
+    Board("hops", "Hops between racks", lecture_racks.hops),
+    Board("domain", "Bandwidth of a domain", lecture_racks.domain),
+    Board("lifetime", "Training, RL and inference in balance", None,
+          (("E1", "total cost, 6·N·D and 2·N·D"), ("E2", "the sum of a falling and a rising cost"),
+           ("E3", "over-training: a hundred times Chinchilla"), ("E4", "the inference-aware optimum"))),
+    Board("prices", "What a long-context price gives away", lecture_traffic.prices,
+          (("F5", "all of a provider's prices together"), ("F6", "one consistent reading of the prices"),
+           ("F7", "designing tiers"))),
+    Board("prefill", "Prefill against decode", lecture_traffic.prefill, (("F3", "output over input price of providers"),)),
+    Board("quadratic", "Attention's own arithmetic", lecture_traffic.quadratic,
+          (("G4", "why contexts stopped growing: the curves to 100M tokens"),)),
+    Board("tiers", "Keeping or recomputing a context", None,
+          (("F4", "cached input: hit, write and hold prices"), ("G1", "cost of keeping a token's KV"),
+           ("G2", "drain time of DDR, flash and disk"), ("G3", "tiers under real traffic"))),
+    Board("ciphers", "Ciphers and reversible networks", None,
+          (("H1", "Feistel construction"), ("H2", "avalanche and adversaries"), ("H3", "reversible transformer"),
+           ("H4", "compute against memory"))),
+)
+
+# number, title as listed, rows of the plan that it is about
+KEY_POINTS = (
+    (1, "The Batch Size Imperative", ("A3", "A9")),
+    (2, "Compute vs. Memory: The Roofline Model", ("A1",)),
+    (3, "The Cost of Inference: Amortizing Overheads", ("A3", "A8")),
+    (4, "Optimal Batch Size: Sparsity as the Key", ("A4",)),
+    (5, "The Train Analogy: Latency and Scheduling", ("B1", "B2")),
+    (6, "Sparsity vs. Model Quality", ("C8",)),
+    (7, "MoE Layer Architecture and Expert Parallelism", ("C2",)),
+    (8, "GPU Rack Configuration and Communication Patterns", ("C3",)),
+    (9, "Physical Constraints on Rack Density", ("C4",)),
+    (10, "Scale-Up vs. Scale-Out Bandwidth and Model Size", ("C5",)),
+    (11, "Pipeline Parallelism for Multi-Rack Deployments", ("D1", "D4")),
+    (12, "The Trade-offs of Micro-batching", ("D2", "D3", "D7")),
+    (13, "Memory Capacity vs. Bandwidth Bottlenecks", ("C5", "D4")),
+    (14, "The Memory Wall", ("D6",)),
+    (15, "Deconstructing Parallelism: Expert vs. Pipelining", ("C7", "D1")),
+    (16, "Pipelining's Impact on Memory Footprint", ("D4",)),
+    (17, "Inference Strategies: Expert Parallelism Dominates", ("C7",)),
+    (18, "Latency Costs and Scale-Up Domains", ("D5", "C6")),
+    (19, "Optimal Training vs. Inference Compute Balance", ("E1", "E2")),
+    (20, "Quantifying Over-training: A Hundredfold Increase", ("E3",)),
+    (21, "API Pricing Reveals Cost Structures", ("F1",)),
+    (22, "Compute vs. Memory Bandwidth Bottleneck", ("A5",)),
+    (23, "Bytes Per Token Calculation", ("F1", "F2")),
+    (24, "Dense vs. Sparse Attention Mechanisms", ("A6", "F2")),
+    (25, "Decode vs. Prefill Cost Differences", ("B5",)),
+    (26, "Memory Tiering and Cost Optimization", ("G1", "G2")),
+    (27, "Rematerialization vs. Storage Costs", ("G1",)),
+    (28, "AI and Cryptography", ("H2",)),
+    (29, "Differentiability", ("H2",)),
+    (30, "Adversarial Attacks and Avalanche Effect", ("H2",)),
+    (31, "Invertible Layers and Memory Savings", ("H1", "H3")),
+    (32, "RevNets", ("H3",)),
+    (33, "The Compute vs. Memory Trade-off", ("H4",)),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The boards that an answer is about, each with its claims, and which of them were asked for."""
+
+    boards: tuple[tuple[Board, tuple[Claim, ...]], ...]
+    all: bool = False
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Every claim of the boards asked for, in order."""
+        return [claim for _, claims in self.boards for claim in claims]
+
+    @property
+    def missing(self) -> list[tuple[Board, str, str]]:
+        """Board, row and text of what is not built yet."""
+        return [(board, row, text) for board, _ in self.boards for row, text in board.missing]
+
+
+def asked(board: str | None, bench: Bench) -> Asked:
+    """Every board, or one by name or number, or the lines of a row such as "A4"; BadInput for anything else."""
+    whole = tuple((b, tuple(b.claims(bench)) if b.claims else ()) for b in BOARDS)
+    if board is None:
+        return Asked(whole, all=True)
+    wanted = board.strip().lower()
+    for number, (found, claims) in enumerate(whole, start=1):
+        if wanted in (found.name, str(number)):
+            return Asked(((found, claims),))
+    return _row(board, wanted.upper(), whole)
+
+
+def _row(given: str, row: str, whole: tuple[tuple[Board, tuple[Claim, ...]], ...]) -> Asked:
+    parts = []
+    for board, claims in whole:
+        own = tuple(claim for claim in claims if claim.row == row)
+        missing = tuple(pair for pair in board.missing if pair[0] == row)
+        if own or missing:
+            parts.append((Board(board.name, board.title, board.claims, missing), own))
+    if not parts:
+        raise unknown("BOARD", given, names(whole))
+    return Asked(tuple(parts))
+
+
+def names(whole: tuple[tuple[Board, tuple[Claim, ...]], ...]) -> list[str]:
+    """Every name, number and row that a board goes by."""
+    rows = {claim.row for _, claims in whole for claim in claims} | {row for b, _ in whole for row, _ in b.missing}
+    return [b.name for b, _ in whole] + [str(n) for n in range(1, len(whole) + 1)] + sorted(rows)
