@@ -13,7 +13,7 @@ from rackline.facts.model import Attention, FeedForward, Matrix, Model
 from rackline.physics import attention as pairs_and_reads
 from rackline.physics.experts import chips_hit, touched
 from rackline.systems.layout import Layout
-from rackline.systems.memory import head_share
+from rackline.systems.memory import head_share, matrix_bytes
 from rackline.systems.passes import Part, Pass
 from rackline.systems.work import Message, Work
 
@@ -78,7 +78,7 @@ def _ceil_share(pieces: Number, ways: Number) -> Number:
 def _product(stage: _Stage, matrix: Matrix, tokens: Number, count: Number, cut: Number) -> Work:
     stored = stage.model.formats[matrix.role]
     work = 2.0 * matrix.size * cut * count
-    return Work({stored: work * tokens}, matrix.parameters * cut * count * bytes_per_number(stored))
+    return Work({stored: work * tokens}, matrix_bytes(stage.model, matrix) * cut * count)
 
 
 # ---- attention
@@ -187,7 +187,7 @@ def _experts(stage: _Stage, f: FeedForward, count: Number) -> Iterator[Term]:
     reads = np.maximum(dealt * asked, 1.0) * cut * count
     for matrix in f.expert_matrices:
         flops = 2.0 * matrix.size * visits
-        read = matrix.parameters * bytes_per_number(stored) * reads
+        read = matrix_bytes(stage.model, matrix) * reads
         yield f"experts.{matrix.name}", Work({stored: flops}, read)
     yield from _exchange(stage, f, count)
 

@@ -55,7 +55,7 @@ def usable_bytes(machine: Machine) -> float:
 def weight_bytes(model: Model, layout: Layout) -> Number:
     """Bytes of weights on the busiest chip of a stage; embedding and head are on one stage."""
     cut = layout.tensor * layout.context
-    size = lambda m, share: m.parameters * bytes_per_number(model.formats[m.role]) * share  # noqa: E731
+    size = lambda m, share: matrix_bytes(model, m) * share  # noqa: E731
     layered: Number = sum(g.vectors * g.count for g in model.layers) * bytes_per_number(model.formats["small"])
     for a, count in model.attentions():
         layered = layered + count * sum(size(m, head_share(a, m, cut)) for m in a.matrices)
@@ -66,6 +66,12 @@ def weight_bytes(model: Model, layout: Layout) -> Number:
     ends = model.embedding * bytes_per_number(model.formats["embedding"])
     ends += 0.0 if model.tied else size(model.head, 1.0)
     return layered * layer_share(model, layout) + ends / cut
+
+
+def matrix_bytes(model: Model, matrix: Matrix) -> float:
+    """Bytes of one matrix: its numbers in its role's format, its bias in the format of small parts."""
+    formats = model.formats
+    return matrix.size * bytes_per_number(formats[matrix.role]) + matrix.bias * bytes_per_number(formats["small"])
 
 
 def head_share(a: Attention, matrix: Matrix, cut: Number) -> Number:
