@@ -26,9 +26,10 @@ def launch_texts(engine: str, server: Server, work: Workload, ranked: Sequence[O
         tried = ((rank, _command(name, server, work, option, weights)) for rank, option in enumerate(ranked[:TRIED]))
         first = next(tried)
         rank, command = next((one for one in (first, *tried) if not one[1].reasons), first)
-        notes = [f"{name} cannot run the best option ({first[1].reasons[0]}); this is number {rank + 1}."] * (rank > 0)
         text = "\n\n".join(text for _, text in command.commands)
-        yield f"{name} {command.version}", text + "".join(f"\n# {note}" for note in (*notes, *command.notes))
+        if rank:
+            text += f"\n# {name} cannot run the best option ({first[1].reasons[0]}); this is number {rank + 1}."
+        yield f"{name} {command.version}", text + "".join(f"\n# {note}" for note in command.notes)
 
 
 def _command(name: str, server: Server, work: Workload, option: Option, weights: str | None) -> LaunchCommand:
