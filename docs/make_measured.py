@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rackline import units
 from rackline.decisions import day6
@@ -25,17 +26,21 @@ TABLES = {
     "llamacpp-scoreboards": "llama.cpp: scoreboards of Apple, GeForce and DGX Spark",
     "palm-tpuv4": "Pope et al. 2022: PaLM on TPU v4, and the GPUs it is compared with",
     "deepseek-day6": "DeepSeek, day 6: one unit of prefilling and one of decoding nodes",
+    "inferencex-sample": "InferenceX and NVIDIA's sweeps: time per output token, the bound only",
+    "trtllm-overview-sample": "TensorRT-LLM's overview: throughput and first token, the bound only",
 }
+# what is not recorded is taken at its best there, so that only the bound means something
+BOUND_ONLY = ("inferencex-sample", "trtllm-overview-sample")
 OPENING = """# Predicted and measured
 
 Made by `docs/make_measured.py`: do not edit this page. A test makes it again and compares, requires of every measured
 point that it is not faster than the predicted lower bound by more than 1 %, or has its reason below, and of every
 predicted pass that no resource works for longer than the pass takes.
 
-All predictions are the roofline's: the chip's stated rates, nothing fitted. `lower` lets arithmetic, memory and network
-overlap entirely, `time` lets arithmetic and memory overlap within a term and nothing else. lower/measured is the share of the
-measured time in which the busiest resource must have worked: at most 1. time/measured below 1 is what the roofline
-leaves out: kernel launches, unread bandwidth, small products, the engine.
+All predictions are the roofline's: the chip's stated rates, nothing fitted. `lower` lets arithmetic, memory and
+network overlap entirely, `time` lets arithmetic and memory overlap within a term and nothing else. lower/measured is
+the share of the measured time in which the busiest resource must have worked: at most 1. time/measured below 1 is
+what the roofline leaves out: kernel launches, unread bandwidth, small products, the engine.
 """
 COUNTS = """## What is compared
 """
@@ -49,7 +54,7 @@ def page() -> str:
     sections = [OPENING, *_counts(found), *_picture_section(), *_overview(found), *_extremes(everything), *_faster(),
                 *_contexts(), *_day(), *_lessons()]
     for name, table in found.items():
-        sections += _groups(TABLES[name], table)
+        sections += _bounds(TABLES[name], table) if name in BOUND_ONLY else _groups(TABLES[name], table)
     return "\n".join(sections).rstrip() + "\n"
 
 
@@ -79,8 +84,8 @@ def _overview(found: dict[str, list[Comparison | Unpredicted]]) -> Iterator[str]
     for name, table in found.items():
         for what, rows in _by(compared(table), lambda c: c.what).items():
             lower, time = _ratios(rows)
-            yield (f"| {name} | {what} | {len(rows)} | {median(lower):.2f} | {max(lower):.2f} | {median(time):.2f} | "
-                   f"{min(time):.2f} |")
+            times = "|  | |" if name in BOUND_ONLY else f"| {median(time):.2f} | {min(time):.2f} |"
+            yield f"| {name} | {what} | {len(rows)} | {median(lower):.2f} | {max(lower):.2f} {times}"
     yield ""
 
 
@@ -109,6 +114,18 @@ def _groups(title: str, table: Sequence[Comparison | Unpredicted]) -> Iterator[s
     yield ""
 
 
+def _bounds(title: str, table: Sequence[Comparison | Unpredicted]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| model | chip | weights | phase | rows | lower/measured, median | smallest | largest |"
+    yield "| --- | --- | --- | --- | ---: | ---: | ---: | ---: |"
+    key = lambda c: (c.measured.model, c.measured.hardware, c.measured.formats.weights, c.what)  # noqa: E731
+    for (model, chip, weights, what), rows in _by(compared(table), key).items():
+        lower = _ratios(rows)[0]
+        yield (f"| {model} | {chip} | {weights or 'as published'} | {what} | {len(rows)} | {median(lower):.2f} | "
+               f"{min(lower):.2f} | {max(lower):.2f} |")
+    yield ""
+
+
 def _extremes(everything: Sequence[Comparison | Unpredicted]) -> Iterator[str]:
     rows = sorted(compared(everything), key=lambda c: c.utilisation)
     yield from _listed("## Closest to the bound\n", reversed(rows[-8:]))
@@ -130,10 +147,9 @@ def _listed(title: str, rows: Iterable[Comparison]) -> Iterator[str]:
 
 def _faster() -> Iterator[str]:
     yield "## Points faster than the lower bound\n"
-    if not reasons():
-        yield "None in these tables.\n"
+    yield "Each contradicts physics as its table prints it; none is in the tables of single sequences or of Pope et al.\n"
     for reason in reasons():
-        yield f"### {reason.title}\n\n{reason.text}\n\nRows: {', '.join(reason.ids)}.\n"
+        yield f"### {reason.title}\n\n{reason.text.strip()}\n\nRows: {', '.join(reason.ids)}.\n"
 
 
 def _contexts() -> Iterator[str]:
@@ -154,8 +170,13 @@ def _day() -> Iterator[str]:
     for one in day6.arithmetic(measurements("deepseek-day6")):
         yield (f"| {one.name} | {one.published:,.10g} {one.unit} | {one.ours:,.7g} {one.unit} | "
                f"{one.ours / one.published:.4f} | {one.equation} |")
-    yield ("\nThe day's tokens at the published rates of a prefilling and of a decoding node keep as many nodes busy as\n"
-           "the overview says were in use: the statistics agree with one another, cache hits counted among the 73.7k.\n")
+    yield _DAY_AGREES
+
+
+_DAY_AGREES = """
+The day's tokens at the published rates of a prefilling and of a decoding node keep as many nodes busy as the overview
+says were in use: the statistics agree with one another, cache hits counted among the 73.7k.
+"""
 
 
 def _lessons() -> list[str]:
@@ -169,27 +190,44 @@ Three rows were faster than the bound as it was first computed; each time the bo
 - 16-bit accumulation (XDL-0044, prefill of Llama 3 8B F16 on an RTX 4080, 5 % faster than the bound). GeForce chips
   multiply 16-bit numbers twice as fast when they also add in 16 bits, as the chip's file said of the upper end of its
   rate. The chips now have that rate as `fp16`. They also have an `int8` rate, as the data-centre chips had already:
-  llama.cpp multiplies quantised weights by 8-bit activations, and a bound may not leave that out. It
-  lowers the bound of quantised prefill on them fourfold (LCP-0171 on an RTX 3090 from 0.95 to 0.25 of the measured
-  time) without any row having asked for it. Both rates are assumed, from memory, with intervals, and so is which
-  arithmetic llama.cpp used: no source was read for either.
+  llama.cpp multiplies quantised weights by 8-bit activations, and a bound may not leave that out. It lowers the bound
+  of quantised prefill on them fourfold (LCP-0171 on an RTX 3090 from 0.95 to 0.25 of the measured time) without any
+  row having asked for it. Both rates are assumed, from memory, with intervals, and so is which arithmetic llama.cpp
+  used: no source was read for either.
 - How a prompt is cut (LCP-0207, prefill of gpt-oss-120b on the DGX Spark, 10 % faster). Pieces of 512 tokens would
   each read nearly all experts again, so that benchmark took larger ones. One chip's bound is now one pass over the
   whole prompt, which no way of cutting can beat.
 - Layers split over chips (XDL-0237, prefill of Llama 3 70B F16 on eight RTX 4090, 3 % faster). Decode waits for each
-  chip in turn: the sum over stages. Prefill does not: 8192 tokens of the 8B model take four chips a third of the time of one
-  (2.7 to 3.0 times as fast on most). The bound now lets pieces of 512 tokens, llama.cpp's default from memory,
+  chip in turn: the sum over stages. Prefill does not: 8192 tokens of the 8B model take four chips a third of the time
+  of one (2.7 to 3.0 times as fast on most). The bound now lets pieces of 512 tokens, llama.cpp's default from memory,
   follow one another through the stages.
 
 What else the numbers rest on:
 
-- ggml's formats. Q4_K_M is a mixture: with half of the value and down matrices and the head in Q6_K the sizes of Llama
-  3 8B and 70B come out as printed (4.58 and 39.59 GiB). Of the embedding only the rows of the new tokens are read.
-- Slow and not explained: F16 prefill of Llama 3 8B on the A100 SXM is about ten times slower than on the A100 PCIe in the same
-  table, an anomaly of the source. llama.cpp's decode of the 8B model uses a quarter to a half of the bandwidth of A100 and H100.
+- The last two tables are samples: two rows (lowest and highest concurrency) of every series of InferenceX's
+  aggregated rows, and one of every series of the TensorRT-LLM overview, plus the rows named above and their
+  neighbours. The same check over all 1,811 and 982 rows of the sources, before sampling, found these points and no
+  others.
+- With every request of the stated concurrency in one pass, 19 of the 1,811 rows were faster than the bound, not 6.
+  Three are NVIDIA's sweeps (Qwen3-32B NVFP4), where concurrency/batch is a hidden number of ranks or replicas: there
+  the batch counts. Ten hold more sequences than fit, so that some must wait: the batch is now at most what fits in 85
+  % of the memory, the low end of what engines take. That end was chosen because a smaller batch is faster and a bound
+  may not be too high; with the whole memory SIL-7000 (2 %) and SIL-6414 (4 %, flagged as those on 48 chips) would
+  also be below the bound. Where all requests are queued the batch is what fits in the whole memory: a larger one
+  makes more tokens.
+- Lengths are 0.9 of the stated ones in InferenceX's rows and NVIDIA's, as InferenceX draws them; KV is fp8 where a
+  row does not say.
+- Rows flagged for multi-token prediction are there too: a pass makes more than one token, so the bound on a pass does
+  not bind them, and none happens to lie below it.
+- ggml's formats. Q4_K_M is a mixture: with half of the value and down matrices and the head in Q6_K the sizes of
+  Llama 3 8B and 70B come out as printed (4.58 and 39.59 GiB). Of the embedding only the rows of the new tokens are
+  read.
+- Slow and not explained: F16 prefill of Llama 3 8B on the A100 SXM is about ten times slower than on the A100 PCIe in
+  the same table, an anomaly of the source. llama.cpp's decode of the 8B model uses a quarter to a half of the
+  bandwidth of A100 and H100.
 - Apple's arithmetic rates are assumed too (from memory); the bandwidths, which bound decode, were read.
-- PaLM computes attention and feed-forward from the same input, so that one all-reduce serves both; the ledger counts two.
-  The network never sets the lower bound of these rows; it does weigh in `time`.
+- PaLM computes attention and feed-forward from the same input, so that one all-reduce serves both; the ledger counts
+  two. The network never sets the lower bound of these rows; it does weigh in `time`.
 """
 
 
@@ -201,7 +239,7 @@ def picture(path: Path = PICTURE) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7.2, 6.0), dpi=110)
-    for (name, title), marker in zip(TABLES.items(), "so^Dv", strict=True):
+    for (name, title), marker in zip(TABLES.items(), "so^DvPx", strict=True):
         rows = compared(against(measurements(name)))
         axes.scatter([r.lower for r in rows], [r.seconds for r in rows], s=14, marker=marker, alpha=0.6,
                      label=f"{title.split(':')[0]} ({name}, {len(rows)})")
@@ -212,10 +250,11 @@ def picture(path: Path = PICTURE) -> None:
     pyplot.close(figure)
 
 
-def _frame(axes: object) -> None:
+def _frame(axes: Any) -> None:
     low, high = 1e-3, 1e3
-    axes.plot([low, high], [low, high], color="black", linewidth=1, label="the bound: no point may lie below")
-    axes.plot([low, high], [2 * low, 2 * high], color="gray", linewidth=0.8, linestyle="--", label="half of the bound's speed")
+    axes.plot([low, high], [low, high], color="black", linewidth=1, label="the bound: points below are explained")
+    axes.plot([low, high], [2 * low, 2 * high], color="gray", linewidth=0.8, linestyle="--",
+              label="half of the bound's speed")
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), xlabel="predicted lower bound, s",
              ylabel="measured, s", title="Published measurements against the roofline's lower bound")
     axes.legend(loc="upper left", fontsize=8, frameon=False)

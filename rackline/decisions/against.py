@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from rackline.decisions import day6
+from rackline.decisions import day6, served
 from rackline.decisions.comparing import Case, Comparison, Step, Unpredicted, timed
 from rackline.facts.machine import Machine
 from rackline.facts.measured_things import measured_machine, measured_model
@@ -27,6 +27,8 @@ def against(rows: Iterable[Measured]) -> list[Comparison | Unpredicted]:
 
 def predict(row: Measured) -> Comparison | Unpredicted:
     """A row's seconds beside the roofline's, or the reason why it has no prediction."""
+    if row.metric in served.CASES:
+        return served.predict(row)
     make = CASES.get(row.metric)
     if make is None:
         return Unpredicted(row, "an input or a result of the day's arithmetic" if row.id.startswith("DSK") else

@@ -34,9 +34,14 @@ def _names() -> dict[str, dict[str, Any]]:
     return tomllib.loads((Path(__file__).parent / "data" / "measurements" / "names.toml").read_text(encoding="utf-8"))
 
 
+def model_name(row: Measured) -> str | None:
+    """The bundled model of a row; None if there is none."""
+    return _names()["models"].get(row.model)
+
+
 def measured_model(row: Measured) -> Model | None:
     """The bundled model of a row with its weights in the row's formats; None if one of both is not known."""
-    name = _names()["models"].get(row.model)
+    name = model_name(row)
     if name is None or row.formats.weights not in _FORMATS:
         return None
     return _in_formats(name, row.formats.weights)
