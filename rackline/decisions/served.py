@@ -56,7 +56,7 @@ def layout_of(row: Measured) -> Layout:
     pipeline, data = max(1, sizes.pipeline or 1), max(1, sizes.data or 1)
     stage = chips // pipeline
     expert = max(1, sizes.expert or 1)
-    return Layout(tensor=max(1, stage // data), data=data, pipeline=pipeline, expert=expert if stage % expert == 0 else 1)
+    return Layout(max(1, stage // data), data, pipeline=pipeline, expert=expert if stage % expert == 0 else 1)
 
 
 def most_sequences(served: Model, machine: Machine, layout: Layout, context: float, share: float) -> float:
