@@ -31,19 +31,24 @@ TABLES = {
 }
 # what is not recorded is taken at its best there, so that only the bound means something
 BOUND_ONLY = ("inferencex-sample", "trtllm-overview-sample")
-OPENING = """# Predicted and measured
-
-Made by `docs/make_measured.py`: do not edit this page. A test makes it again and compares, requires of every measured
-point that it is not faster than the predicted lower bound by more than 1 %, or has its reason below, and of every
-predicted pass that no resource works for longer than the pass takes.
-
-All predictions are the roofline's: the chip's stated rates, nothing fitted. `lower` lets arithmetic, memory and
-network overlap entirely, `time` lets arithmetic and memory overlap within a term and nothing else. lower/measured is
-the share of the measured time in which the busiest resource must have worked: at most 1. time/measured below 1 is
-what the roofline leaves out: kernel launches, unread bandwidth, small products, the engine.
+TITLE = "# Predicted and measured\n"
+HEAD_TEXT = """{rows:,} published measurements beside the roofline, no coefficient fitted. lower/measured is the share of
+the measured time in which the busiest resource must have worked; time/measured is what the roofline accounts for.
+{faster} points are faster than the bound by more than 1 %, and each has a reason on the page of measurements. They are
+what is left: sixteen more lay below the bound as it was first computed, and what was then corrected, with the rates and
+engine defaults that this assumes, is told there too.
 """
-COUNTS = """## What is compared
+HOW = """## How this page is made
+
+By `docs/make_measured.py`: do not edit it. A test makes it again and compares, requires of every measured point that
+it is not faster than the predicted lower bound by more than 1 % or has its reason below, of every reason that it still has
+such a point, and of every predicted pass that no resource works for longer than the pass takes.
+
+`lower` lets arithmetic, memory and network overlap entirely, `time` lets arithmetic and memory overlap within a term
+and nothing else. What time/measured leaves below 1 is what a roofline does not know: launches of kernels, bandwidth that
+is not reached, small products, the engine. A median far below 1 says as much of an engine as of the prediction.
 """
+COUNTS = "## What is compared\n"
 HEAD = "| model | chip | chips | weights | phase | rows | lower/measured, median | time/measured, median (range) |"
 
 
@@ -51,7 +56,7 @@ def page() -> str:
     """The whole page."""
     found = {name: against(measurements(name)) for name in TABLES}
     everything = [one for table in found.values() for one in table]
-    sections = [OPENING, *_counts(found), *_picture_section(), *_overview(found), *_extremes(everything), *_faster(),
+    sections = [TITLE, *_overview(found), HOW, *_picture_section(), *_counts(found), *_extremes(everything), *_faster(),
                 *_contexts(), *_day(), *_lessons()]
     for name, table in found.items():
         sections += _bounds(TABLES[name], table) if name in BOUND_ONLY else _groups(TABLES[name], table)
@@ -78,7 +83,8 @@ def _picture_section() -> list[str]:
 
 
 def _overview(found: dict[str, list[Comparison | Unpredicted]]) -> Iterator[str]:
-    yield "## In one table\n"
+    rows = [row for table in found.values() for row in compared(table)]
+    yield HEAD_TEXT.format(rows=len(rows), faster=sum(len(reason.ids) for reason in reasons()))
     yield "| table | phase | rows | lower/measured, median | largest | time/measured, median | smallest |"
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
     for name, table in found.items():
@@ -147,7 +153,7 @@ def _listed(title: str, rows: Iterable[Comparison]) -> Iterator[str]:
 
 def _faster() -> Iterator[str]:
     yield "## Points faster than the lower bound\n"
-    yield "As printed, each needs more than its chips' bandwidth. None is in the tables of one sequence or Pope et al.'s.\n"
+    yield "As printed, each needs more than its chips' bandwidth. None is in the tables of one sequence or Pope's.\n"
     for reason in reasons():
         yield f"### {reason.title}\n\n{reason.text.strip()}\n\nRows: {', '.join(reason.ids)}.\n"
 
