@@ -32,21 +32,21 @@ TABLES = {
 # what is not recorded is taken at its best there, so that only the bound means something
 BOUND_ONLY = ("inferencex-sample", "trtllm-overview-sample")
 TITLE = "# Predicted and measured\n"
-HEAD_TEXT = """{rows:,} published measurements beside the roofline, no coefficient fitted. lower/measured is the share of
-the measured time in which the busiest resource must have worked; time/measured is what the roofline accounts for.
-{faster} points are faster than the bound by more than 1 %, and each has a reason on the page of measurements. They are
-what is left: sixteen more lay below the bound as it was first computed, and what was then corrected, with the rates and
-engine defaults that this assumes, is told there too.
+HEAD_TEXT = """{rows:,} published measurements beside the roofline, no coefficient fitted. lower/measured is the share
+of the measured time in which the busiest resource must have worked; time/measured is what the roofline accounts for.
+{faster} points are faster than the bound by more than 1 %, and each has a reason on the page of measurements. They
+are what is left: sixteen more of the sources' rows lay below the bound as it was first computed. What was corrected
+then, after seeing them, and the rates and engine defaults that this assumes, is told there too.
 """
 HOW = """## How this page is made
 
 By `docs/make_measured.py`: do not edit it. A test makes it again and compares, requires of every measured point that
-it is not faster than the predicted lower bound by more than 1 % or has its reason below, of every reason that it still has
-such a point, and of every predicted pass that no resource works for longer than the pass takes.
+it is not faster than the predicted lower bound by more than 1 % or has its reason below, of every reason that it
+still has such a point, and of every predicted pass that no resource works for longer than the pass takes.
 
 `lower` lets arithmetic, memory and network overlap entirely, `time` lets arithmetic and memory overlap within a term
-and nothing else. What time/measured leaves below 1 is what a roofline does not know: launches of kernels, bandwidth that
-is not reached, small products, the engine. A median far below 1 says as much of an engine as of the prediction.
+and nothing else. What time/measured leaves below 1 is what a roofline does not know: launches of kernels, bandwidth
+that is not reached, small products, the engine. A median far below 1 says as much of an engine as of the prediction.
 """
 COUNTS = "## What is compared\n"
 HEAD = "| model | chip | chips | weights | phase | rows | lower/measured, median | time/measured, median (range) |"
