@@ -130,7 +130,7 @@ def measured() -> str:
     _, found, after = MEASURED.read_text(encoding="utf-8").partition(f"\n## {SUMMARY}\n")
     if not found:
         raise ValueError(f"{MEASURED.name} has no section {SUMMARY!r}")
-    return after.partition("\n## ")[0].strip() + "\n"
+    return "\n" + after.partition("\n## ")[0].strip() + "\n\n"
 
 
 def answer() -> rackline.decisions.answer.Answer:
