@@ -76,13 +76,15 @@ ALLOWED = {  # each with the reason why it is neither I/O nor a clock
 
 def impure(source: Source) -> set[str]:
     """What a file imports or calls that reads, writes, tells the time or throws dice."""
-    found = {name.split(".")[0] for name in imports(source)} & IMPURE_MODULES
+    names = list(imports(source))
+    found = {name.split(".")[0] for name in names} & IMPURE_MODULES
+    found |= {"random" for name in names if name.startswith("numpy.random.") and name != "numpy.random.Generator"}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):
             called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             found |= {called} & IMPURE_CALLS
-        if isinstance(node, ast.Attribute) and node.attr == "random":
-            found.add("random")
+        if isinstance(node, ast.Attribute) and node.attr != "Generator":  # a generator handed in is an input
+            found |= {getattr(node.value, "attr", "")} & {"random"}
     return {f"{source.path}: {what}" for what in found}
 
 
@@ -92,9 +94,13 @@ def test_no_io_clock_or_randomness_below_the_interface():
 
 
 @pytest.mark.parametrize("text", ["import time", "open('x')", "print(1)", "np.random.rand()", "path.read_text()",
-                                  "def f():\n    from datetime import date"])
+                                  "from numpy.random import default_rng", "def f():\n    from datetime import date"])
 def test_what_is_impure_is_seen(text):
     assert impure(Source("x.py", text))
+
+
+def test_a_generator_that_is_handed_in_is_no_randomness():
+    assert not impure(Source("x.py", "import numpy as np\ndef f(rng: np.random.Generator): return rng.random(3)"))
 
 
 # ---- sizes
