@@ -15,9 +15,10 @@ from rackline.decisions.lecture_plots import PLOTS
 from rackline.facts.hardware import all_facts
 from rackline.units import show
 
-LECTURE = Source("the lecture", "quoted in --json", "Reiner Pope's blackboard lecture with Dwarkesh Patel, transcript; and "
+LECTURE = Source("the lecture", "quoted in --json", "Reiner Pope's blackboard lecture with Dwarkesh Patel, "
+                 "transcript; and "
                  "skim.plus, 33 key points of it", "2026-11-21")
-_TITLES = ("line", "lecture", "ours", "verdict", "equation", "explore")
+_TITLES = ("line", "row", "claim", "lecture", "ours", "verdict", "equation", "explore")
 
 
 def answer(q: Any) -> Answer:
@@ -42,7 +43,8 @@ def _headline(found: Asked) -> str:
         return f"{found.boards[0][0].title}: {later}."
     what = "The lecture" if found.all else " and ".join(dict.fromkeys(b.title for b, _ in found.boards))
     lines = len(found.claims)
-    text = (f"{what}: {lines} line{'s' * (lines != 1)}: {counts[HOLDS]} hold, {counts[CONDITION]} hold with a condition, "
+    text = (f"{what}: {lines} line{'s' * (lines != 1)}: {counts[HOLDS]} hold, {counts[CONDITION]} hold with a "
+            f"condition, "
             f"{counts[DIFFERS]} differ")
     return f"{text}; {later}." if later else f"{text}."
 
@@ -68,7 +70,8 @@ def _row(claim: Claim) -> tuple[str, ...]:
 
 
 def _key_points(found: Asked) -> Table:
-    rows = tuple((str(number), title, ", ".join(about), point_verdict(found, about)) for number, title, about in KEY_POINTS)
+    rows = tuple((str(number), title, ", ".join(about), point_verdict(found, about))
+                 for number, title, about in KEY_POINTS)
     return Table("The 33 key points", (Column("point"), Column("title"), Column("rows"), Column("lines")), rows)
 
 
@@ -85,7 +88,8 @@ def _notes(found: Asked) -> Iterator[str]:
     for claim in found.claims:
         if claim.reason and not (found.all and claim.verdict == HOLDS):
             yield f"{claim.row} {claim.what}: {claim.reason}"
-    yield ("A line holds if ours is within 5 % of a figure stated, 25 % of one said to be about so, a factor of 2 of a ballpark "
+    yield ("A line holds if ours is within 5 % of a figure stated, 25 % of one said to be about so, a factor of 2 of "
+           "a ballpark "
            "and √10 of an order of magnitude; with a condition if some of the cases looked at agree.")
     if found.all:
         yield "rackline lecture BOARD (a name, a number or a row such as A4) shows one board with every reason."
@@ -94,12 +98,14 @@ def _notes(found: Asked) -> Iterator[str]:
 def _explain(found: Asked) -> Iterator[Line]:
     for claim in found.claims:
         case = claim.ours.cases[0]
-        yield Line(f"{claim.row} {claim.what} ({case.where})", claim.ours.equation, case.numbers, case.value, claim.unit)
+        yield Line(f"{claim.row} {claim.what} ({case.where})", claim.ours.equation, case.numbers, case.value,
+                   claim.unit)
 
 
 def _sources(bench: Bench) -> Iterator[Source]:
     yield LECTURE
-    for name, fact in (("DeepSeek-V3, parameters", PUBLISHED_TOTAL), ("DeepSeek-V3, active parameters", PUBLISHED_ACTIVE)):
+    for name, fact in (("DeepSeek-V3, parameters", PUBLISHED_TOTAL),
+                       ("DeepSeek-V3, active parameters", PUBLISHED_ACTIVE)):
         yield Source(name, fact.shown(), fact.source, fact.date)
     for machine in ("gb200-nvl72", "dgx-h100"):
         for path, fact in all_facts(bench.machine(machine)):
