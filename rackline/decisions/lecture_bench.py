@@ -15,10 +15,11 @@ from rackline.physics.attention import pair_flops
 from rackline.physics.blackboard import machine_balance
 from rackline.systems.symbols import Symbols, symbols
 
-DATED = {"date": "2026-11-21"}
 REPORT = "DeepSeek-V3 technical report (arXiv 2412.19437), abstract: 671B total parameters with 37B activated"
-PUBLISHED_TOTAL = Fact(value=671e9, unit="parameters", kind="published", source=REPORT, **DATED)
-PUBLISHED_ACTIVE = Fact(value=37e9, unit="parameters", kind="published", source=REPORT, **DATED)
+PUBLISHED_TOTAL = Fact(value=671e9, unit="parameters", kind="published", source=REPORT,
+                       date="2026-11-21")
+PUBLISHED_ACTIVE = Fact(value=37e9, unit="parameters", kind="published", source=REPORT,
+                       date="2026-11-21")
 
 # the number format in which a chip's balance is stated: its narrowest that most models of its time are served in
 BALANCES = {"h100": "fp8", "b200": "fp8", "gb200": "fp8", "tpu-v7": "fp8", "a100": "bf16", "tpu-v5p": "bf16",
@@ -58,7 +59,8 @@ class Bench:
     def ratio(self, machine: str, *, slow: bool = False) -> float:
         """Scale-up over scale-out bandwidth of a chip; slow: with the slowest network card that it is sold with."""
         found = self.machine(machine)
-        assert found.scale_up and found.scale_out
+        assert found.scale_up
+        assert found.scale_out
         out = found.scale_out.bandwidth
         return found.scale_up.bandwidth.value / (out.low if slow and out.low is not None else out.value)
 

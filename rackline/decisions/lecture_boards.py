@@ -52,7 +52,8 @@ BOARDS = (
     Board("prices", "What a long-context price gives away", lecture_traffic.prices,
           (("F5", "all of a provider's prices together"), ("F6", "one consistent reading of the prices"),
            ("F7", "designing tiers"))),
-    Board("prefill", "Prefill against decode", lecture_traffic.prefill, (("F3", "output over input price of providers"),)),
+    Board("prefill", "Prefill against decode", lecture_traffic.prefill,
+          (("F3", "output over input price of providers"),)),
     Board("quadratic", "Attention's own arithmetic", lecture_traffic.quadratic,
           (("G4", "why contexts stopped growing: the curves to 100M tokens"),)),
     Board("tiers", "Keeping or recomputing a context", None,
@@ -102,48 +103,57 @@ KEY_POINTS = (
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The boards that an answer is about, each with its claims, and which of them were asked for."""
+class Entry:
+    """A claim with its number in the walkthrough: board and place on it, as 4.2."""
 
-    boards: tuple[tuple[Board, tuple[Claim, ...]], ...]
+    number: str
+    board: Board
+    claim: Claim
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an answer is about: its boards, their lines, and what is not built yet."""
+
+    boards: tuple[Board, ...]
+    entries: tuple[Entry, ...]
+    missing: tuple[tuple[Board, str, str], ...]  # board, row, what
     all: bool = False
 
-    @property
-    def claims(self) -> list[Claim]:
-        """Every claim of the boards asked for, in order."""
-        return [claim for _, claims in self.boards for claim in claims]
-
-    @property
-    def missing(self) -> list[tuple[Board, str, str]]:
-        """Board, row and text of what is not built yet."""
-        return [(board, row, text) for board, _ in self.boards for row, text in board.missing]
+    def of(self, board: Board) -> list[Entry]:
+        """The lines of one board."""
+        return [entry for entry in self.entries if entry.board == board]
 
 
-def asked(board: str | None, bench: Bench) -> Asked:
-    """Every board, or one by name or number, or the lines of a row such as "A4"; BadInput for anything else."""
-    whole = tuple((b, tuple(b.claims(bench)) if b.claims else ()) for b in BOARDS)
-    if board is None:
-        return Asked(whole, all=True)
-    wanted = board.strip().lower()
-    for number, (found, claims) in enumerate(whole, start=1):
-        if wanted in (found.name, str(number)):
-            return Asked(((found, claims),))
-    return _row(board, wanted.upper(), whole)
+def place(board: Board) -> int:
+    """A board's number in the lecture."""
+    return BOARDS.index(board) + 1
 
 
-def _row(given: str, row: str, whole: tuple[tuple[Board, tuple[Claim, ...]], ...]) -> Asked:
-    parts = []
-    for board, claims in whole:
-        own = tuple(claim for claim in claims if claim.row == row)
-        missing = tuple(pair for pair in board.missing if pair[0] == row)
-        if own or missing:
-            parts.append((Board(board.name, board.title, board.claims, missing), own))
-    if not parts:
+def everything(bench: Bench) -> Asked:
+    """Every board with every line."""
+    entries = tuple(Entry(f"{place(board)}.{n}", board, claim) for board in BOARDS if board.claims
+                    for n, claim in enumerate(board.claims(bench), start=1))
+    return Asked(BOARDS, entries, tuple((b, row, text) for b in BOARDS for row, text in b.missing), all=True)
+
+
+def asked(given: str | None, bench: Bench) -> Asked:
+    """Every board, or one by name or number, a line by its number, the lines of a row such as "A4"; else BadInput."""
+    whole = everything(bench)
+    if given is None:
+        return whole
+    wanted = given.strip().lower()
+    boards = [b for b in BOARDS if wanted in (b.name, str(place(b)))]
+    entries = tuple(e for e in whole.entries if e.board in boards or wanted in (e.number, e.claim.row.lower()))
+    missing = tuple(m for m in whole.missing if m[0] in boards or wanted == m[1].lower())
+    if not entries and not missing:
         raise unknown("BOARD", given, names(whole))
-    return Asked(tuple(parts))
+    found = {e.board.name for e in entries} | {m[0].name for m in missing}
+    return Asked(tuple(b for b in BOARDS if b.name in found), entries, missing)
 
 
-def names(whole: tuple[tuple[Board, tuple[Claim, ...]], ...]) -> list[str]:
-    """Every name, number and row that a board goes by."""
-    rows = {claim.row for _, claims in whole for claim in claims} | {row for b, _ in whole for row, _ in b.missing}
-    return [b.name for b, _ in whole] + [str(n) for n in range(1, len(whole) + 1)] + sorted(rows)
+def names(whole: Asked) -> list[str]:
+    """Every name, number and row that one may ask for."""
+    rows = {e.claim.row for e in whole.entries} | {row for _, row, _ in whole.missing}
+    numbers = [str(place(b)) for b in BOARDS] + [e.number for e in whole.entries]
+    return [*(b.name for b in BOARDS), *sorted(rows), *numbers]

@@ -29,6 +29,7 @@ class Frontier:
 
     speeds: np.ndarray
     prices: np.ndarray
+    fastest_token: float  # seconds
 
     def price_at(self, speed: float) -> float:
         """The least price multiple of at least so many times the speed; infinite where none is."""
@@ -62,7 +63,7 @@ def frontier(model: Model, machine: Machine, context: float) -> Frontier:
             points.append((1.0 / sample.tpot, sample.rate))
     speeds, rates = np.array(points).T
     cheapest = int(np.argmax(rates))
-    return Frontier(speeds / speeds[cheapest], rates[cheapest] / rates)
+    return Frontier(speeds / speeds[cheapest], rates[cheapest] / rates, 1.0 / float(speeds.max()))
 
 
 def step_of(model: Model, machine: Machine, batch: float, context: float) -> PassTime:

@@ -31,7 +31,8 @@ def cost(bench: Bench) -> Plot:
     parts = {name: 1e6 * blackboard.cost_per_token(batch, time, machine.chips, price)
              for name, time in _parts(bench, batch, CONTEXT).items()}
     return Plot(f"Cost against batch, at ${price:g} a chip-hour", Axis("batch", log=True),
-                Axis("$ per million tokens", "dollars", log=True), _series(batch, parts), ((_balance(bench), "B* with KV"),))
+                Axis("$ per million tokens", "dollars", log=True), _series(batch, parts), ((_balance(bench), "B* "
+                            "with KV"),))
 
 
 def context(bench: Bench) -> Plot:

@@ -1,4 +1,4 @@
-"""Boards of racks: experts on chips, scale-up and scale-out, what fits, capacity per chip, hops, a domain's bandwidth."""
+"""Boards of racks: experts on chips, networks, what fits, capacity per chip, hops, a domain's bandwidth."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ def mixture(bench: Bench) -> Iterator[Claim]:
     """Experts on the chips of a rack."""
     moe = routed(bench.model(V3))
     rack = bench.machine(RACK)
-    yield Claim("C2", "share of the experts that see a token", said("1 in 32", 1 / 32, "it's going to route to, and it will "
+    yield Claim("C2", "share of the experts that see a token", said("1 in 32", 1 / 32, "it's going to route to, and "
+                "it will "
                 "be a small fraction of them, maybe 1 in 32"),
                 measured_on("k/experts", {"DeepSeek-V3": moe.top_k / moe.experts}), "ratio",
-                "8 of 256 routed experts: exactly this, and not the 32 of 256 said before.", "rackline facts deepseek-v3")
-    yield Claim("C2", "experts on the fullest chip", said("4", 4.0, "We'll just simplify and say we're only going to use 64 "
+                "8 of 256 routed experts: exactly this, and not the 32 of 256 said before.", "rackline facts "
+                "deepseek-v3")
+    yield Claim("C2", "experts on the fullest chip", said("4", 4.0, "We'll just simplify and say we're only going to "
+                "use 64 "
                 "of them … So we have four experts per GPU"),
                 cases(experts.experts_on_busiest_chip, {
                     "on 64 of the rack's chips": {"experts": moe.experts, "chips": 64.0},
@@ -41,7 +44,8 @@ def mixture(bench: Bench) -> Iterator[Claim]:
                 STEP + " --batch 2048 --layout dp64,ep64 --context 4k")
     numbers = {"copies": moe.top_k, "width": moe.expert_matrices[0].inputs}
     back = experts.dispatch_bytes(**numbers, wire=2.0)
-    yield Claim("C2", "bytes back over bytes out of the experts", said("same", 1.0, "There's the same communication cost "
+    yield Claim("C2", "bytes back over bytes out of the experts", said("same", 1.0, "There's the same communication "
+                "cost "
                 "paid on the output"),
                 measured_on("copies*width*wire_back/(copies*width*wire_out)", {
                     "out in fp8, back in bf16 (DeepSeek-V3)": back / experts.dispatch_bytes(**numbers, wire=1.0),
@@ -55,7 +59,8 @@ def _network(bench: Bench) -> Claim:
     found = {title: network_share(model, machine, Layout(data=64, expert=64))
              for title, machine in (("GB200 NVL72, one domain", bench.machine(RACK)),
                                     ("8 boxes of 8 H100", bench.machine(H100).with_chips(64)))}
-    return Claim("C2", "network time over compute or memory time", Said("below 1", "The hope is that this does not become "
+    return Claim("C2", "network time over compute or memory time", Said("below 1", "The hope is that this does not "
+                 "become "
                  "communication limited", 0.0, 1.0, 1.0),
                  measured_on("network / Max(compute, memory), on the ledger", found), "ratio",
                  "DeepSeek-V3, decode of 2,048 sequences at 4,096 tokens on 64 chips.",
@@ -69,12 +74,15 @@ def racks(bench: Bench) -> Iterator[Claim]:
     yield Claim("C3", "scale-up over scale-out bandwidth", said("8×", 8.0, "the scale-out, and it tends to be about 8x "
                 "slower in bandwidth", ABOUT), measured_on("W_up/W_out, byte/s a chip one way", sold), "count",
                 "Nine for an H100 box; nine or eighteen for GB200, by its network card.", "rackline facts gb200-nvl72")
-    yield Claim("C3", "share of an all-to-all that leaves one of two racks", said("half", 0.5, "half the tokens are going "
-                "to want to leave the rack"), cases(collectives.outside_fraction, {"two racks": {"racks": 2.0}}), "ratio",
+    yield Claim("C3", "share of an all-to-all that leaves one of two racks", said("half", 0.5, "half the tokens are "
+                "going "
+                "to want to leave the rack"),
+                cases(collectives.outside_fraction, {"two racks": {"racks": 2.0}}), "ratio",
                 "Evenly spread routing.", "rackline facts gb200-nvl72")
     yield _two_racks(bench)
     yield from _domains(bench)
-    yield Claim("C4", "chips of a rack", said("64", 64.0, "it stores some number of GPUs or XPUs, which is typically about "
+    yield Claim("C4", "chips of a rack", said("64", 64.0, "it stores some number of GPUs or XPUs, which is typically "
+                "about "
                 "64", ABOUT), measured_on("domain of the machine's facts", {
                     "GB200 NVL72": float(bench.machine(RACK).domain),
                     "Trainium 2 Ultra": float(bench.machine("trn2-ultra").domain)}), "count",
@@ -87,14 +95,16 @@ def _two_racks(bench: Bench) -> Claim:
     moe, two = routed(bench.model(V3)), rack.with_chips(2 * rack.domain)
     one_copy = exchange_time(moe, two, 2 * rack.domain) / exchange_time(moe, rack, rack.domain)
     formula = collectives.rack_slowdown
-    return Claim("C3", "all-to-all over two racks, over one", said("4×", float(formula(2.0, 8.0)), "half the tokens are "
+    return Claim("C3", "all-to-all over two racks, over one", said("4×", float(formula(2.0, 8.0)), "half the tokens "
+                 "are "
                  "going to want to leave the rack … They need to use a much slower network, and so that becomes the "
                  "bottleneck", ABOUT),
                  measured_on("Max(1/racks, ratio*(1 - 1/racks))", {
                      "GB200 NVL72": float(formula(2.0, ratio)),
                      "with the slower card": float(formula(2.0, bench.ratio(RACK, slow=True))),
                      "one copy a rack for all its experts": one_copy}), "count",
-                 "½ × 8. Sending one copy to a rack, and spreading it there, hides most of it while several of a token's "
+                 "½ × 8. Sending one copy to a rack, and spreading it there, hides most of it while several of a "
+                 "token's "
                  "experts share a rack.", "rackline plan deepseek-v3 --on gb200-nvl72 --chips 144 --context 8k")
 
 
@@ -106,25 +116,30 @@ def _domains(bench: Bench) -> Iterator[Claim]:
                     "Rubin NVL144": float(bench.machine("vera-rubin-nvl144").domain)}), "count",
                 "The name counts dies of an announced product: 144 packages of four; NVL144 is 72 packages of two.",
                 "rackline facts rubin-ultra-nvl576")
-    yield Claim("C4", "growth of the domain beyond Blackwell", said("4×", 4.0, "there is at least a genuine 4x increase, "
+    yield Claim("C4", "growth of the domain beyond Blackwell", said("4×", 4.0, "there is at least a genuine 4x "
+                "increase, "
                 "which is coming from a much more complicated and difficult rack design"),
                 measured_on("domain / domain of a GB200 NVL72", {
                     "Rubin Ultra, in packages": sizes["rubin-ultra-nvl576"] / sizes[RACK]}), "count",
                 "In packages it doubles; counted in dies (576 over 144) it is four. Announced only.",
                 "rackline facts rubin-ultra-nvl576")
     yield Claim("C3", "domain of Hopper", said("8", 8.0, "from Hopper, which was 8, then Blackwell is 72"),
-                measured_on("chips joined by scale-up", {"H100 box": float(sizes[H100])}), "count", "", "rackline facts dgx-h100")
+                measured_on("chips joined by scale-up", {"H100 box": float(sizes[H100])}), "count", "", "rackline "
+                "facts dgx-h100")
 
 
 def _cables(bench: Bench) -> Claim:
     rack = bench.machine(RACK)
-    assert rack.scale_up and rack.scale_up.cables
+    assert rack.scale_up
+    assert rack.scale_up.cables
     a_chip = rack.scale_up.cables.value / rack.domain
     count = [float(capacity.cables(n * rack.domain, a_chip, 1.0)) for n in (1, 2)]
-    return Claim("C4", "cables, twice the chips in a rack", said("2×", 2.0, "if I want to double the number of GPUs in a rack, "
+    return Claim("C4", "cables, twice the chips in a rack", said("2×", 2.0, "if I want to double the number of GPUs "
+                 "in a rack, "
                  "I need to run literally twice the density of cables"),
                  measured_on("chips*links*wires, doubled", {"GB200 NVL72": count[1] / count[0]}), "count",
-                 f"From {count[0]:,.0f} in an NVL72 ({a_chip:.0f} a chip) to {count[1]:,.0f}.", "rackline facts gb200-nvl72")
+                 f"From {count[0]:,.0f} in an NVL72 ({a_chip:.0f} a chip) to {count[1]:,.0f}.", "rackline facts "
+                 "gb200-nvl72")
 
 
 def sizes(bench: Bench) -> Iterator[Claim]:
@@ -133,21 +148,26 @@ def sizes(bench: Bench) -> Iterator[Claim]:
     yield Claim("C5", "memory of eight Hoppers", said("640 GB", 640e9, "you had eight Hoppers, and I think that's 640 "
                 "gigabytes"), cases(capacity.domain_capacity, {"8 × H100": _parts(bench.machine(H100))}), "bytes", "",
                 "rackline facts dgx-h100")
-    yield Claim("C5", "memory of a Blackwell rack", Said("10–20 TB", "a scale-up on the order of 10-20 terabytes", 10e12, 20e12),
+    yield Claim("C5", "memory of a Blackwell rack", Said("10–20 TB", "a scale-up on the order of 10-20 terabytes",
+                10e12, 20e12),
                 cases(capacity.domain_capacity, {"GB200 NVL72": _parts(bench.machine(RACK)),
                                                  "GB300 NVL72": _parts(bench.machine("gb300-nvl72"))}), "bytes",
-                "Elsewhere the talk says \"many tens of terabytes\": that is more than either.", "rackline facts gb200-nvl72")
+                "Elsewhere the talk says \"many tens of terabytes\": that is more than either.", "rackline facts "
+                "gb200-nvl72")
     talk = {"w": 1.0, "B": 2000.0, "L": 1e5}
     kv = {"the talk's 1,667 B a token": 1667.0, "DeepSeek-V3's 70 kB": bench.model(V3).kv_bytes_per_token("bf16")}
-    yield Claim("C5", "largest model with KV for 2,000 sequences of 100k", Said("5 T", "enough for a 5T model plus KV cache",
+    yield Claim("C5", "largest model with KV for 2,000 sequences of 100k", Said("5 T", "enough for a 5T model plus "
+                "KV cache",
                 5e12, INFINITE), cases(capacity.largest_model, {title: talk | {"C": rack, "kv": size}
                                                                 for title, size in kv.items()}), "parameters",
-                "At one byte a weight on a GB200 NVL72. With an open model's KV the cache alone is larger than the rack.",
+                "At one byte a weight on a GB200 NVL72. With an open model's KV the cache alone is larger than the "
+                "rack.",
                 STEP + " --batch 2000 --context 100k")
-    yield Claim("C5", "largest model on eight Hoppers", Said("below 1 T", "It seems like only now … models have been getting "
-                "released that have significantly more parameters … waiting for racks with enough memory", 0.0, 1e12, 1.0),
-                cases(capacity.largest_model, {"one byte a weight, no KV": {"C": box, "w": 1.0, "B": 0.0, "L": 0.0, "kv": 0.0},
-                                               "half a byte": {"C": box, "w": 0.5, "B": 0.0, "L": 0.0, "kv": 0.0}}),
+    bare = {"C": box, "B": 0.0, "L": 0.0, "kv": 0.0}
+    yield Claim("C5", "largest model on eight Hoppers", Said("below 1 T", "Is the reason that we were just "
+                "waiting for racks with enough memory to hold a five-trillion parameter model", 0.0, 1e12, 1.0),
+                cases(capacity.largest_model, {"one byte a weight, no KV": bare | {"w": 1.0},
+                                               "half a byte": bare | {"w": 0.5}}),
                 "parameters", "A trillion parameters need two boxes, or four bits a weight.",
                 "rackline plan kimi-k2 --on dgx-h100 --context 8k")
     kimi = bench.model("kimi-k2")
@@ -173,13 +193,16 @@ def chips(bench: Bench) -> Iterator[Claim]:
     whole = Layout(data=rack.domain, expert=rack.domain)
     held = {p: memory(model, four, Layout(data=rack.domain, expert=rack.domain, pipeline=p), 1440.0 * p, 8192.0)
             for p in (1, 2, 4)}
-    yield Claim("D4", "KV per chip, four stages over one", said("constant", 1.0, "the memory footprint for the number of "
+    yield Claim("D4", "KV per chip, four stages over one", said("constant", 1.0, "the memory footprint for the "
+                "number of "
                 "activations stays constant"),
                 measured_on("b*L*kv/E at P = 4 over P = 1, on the memory map", {
                     "DeepSeek-V3 on GB200 NVL72 racks": float(held[4].cache / held[1].cache)}), "ratio",
                 "P stages keep P micro-batches in flight, so P cancels; what is above 1 is 61 layers on 4 stages. "
-                "(\"Activations\" means KV here.)", "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
-    yield Claim("D4", "weights per chip, four stages over one", said("1/4", 0.25, "the memory footprint for the number of "
+                "(\"Activations\" means KV here.)", "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 "
+                "--context 8k")
+    yield Claim("D4", "weights per chip, four stages over one", said("1/4", 0.25, "the memory footprint for the "
+                "number of "
                 "weights keeps going down and down"),
                 measured_on("weights/(E*P) at P = 4 over P = 1", {
                     "all divided evenly": float(capacity.weights_per_chip(1.0, 72.0, 4.0)
@@ -188,10 +211,12 @@ def chips(bench: Bench) -> Iterator[Claim]:
                 "Embedding and head stay whole on one stage, and 61 layers do not divide by four.",
                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
     usable = float(held[2].usable)
-    yield Claim("D4", "weights' share of memory", Said("very small", "it's really not much, even two is often enough—this term "
+    yield Claim("D4", "weights' share of memory", Said("very small", "it's really not much, even two is often "
+                "enough—this term "
                 "becomes very small", 0.0, 0.1, 1.0),
                 measured_on("weights a chip / usable bytes a chip", {
-                    "two stages": float(held[2].weights) / usable, "one stage": float(held[1].weights) / usable}), "ratio",
+                    "two stages": float(held[2].weights) / usable,
+                    "one stage": float(held[1].weights) / usable}), "ratio",
                 "Taken as at most a tenth, experts dealt over 72 chips and attention copied on each.",
                 STEP + " --context 8k --layout dp72,ep72")
     yield _shards(bench, whole)
@@ -205,10 +230,12 @@ def _shards(bench: Bench, whole: Layout) -> Claim:
     found = {"by sequences": float(capacity.kv_per_chip_by_sequences(batch, length, kv, g)) / even,
              "by context": float(capacity.kv_per_chip_by_context(batch, length, kv, g)) / even}
     found |= {title: float(capacity.head_duplication(heads, g)) for title, heads in by_heads.items()}
-    return Claim("C9", "KV on the fullest chip over an even share", said("1", 1.0, "Somehow we're going to arrange … the same "
+    return Claim("C9", "KV on the fullest chip over an even share", said("1", 1.0, "Somehow we're going to arrange … "
+                 "the same "
                  "perfect sharding of the contexts across GPUs in a rack"),
                  measured_on("g*KV per chip/(B*L*kv)", found), "count",
-                 "Over 72 chips. Whole sequences or parts of contexts shard perfectly; heads do not once there are fewer of "
+                 "Over 72 chips. Whole sequences or parts of contexts shard perfectly; heads do not once there are "
+                 "fewer of "
                  "them than chips.", PLAN)
 
 
@@ -224,12 +251,15 @@ def hops(bench: Bench) -> Iterator[Claim]:
                 cases(collectives.hop_time, {"wire and latency": wire | {"latency": net.latency.value},
                                              "wire alone": wire | {"latency": 0.0},
                                              "slowest latency known": wire | {"latency": slow}}), "seconds",
-                "2,000 tokens of 7,168 numbers in bf16 over 64 cards of 50 GB/s. More than the order of magnitude that the "
+                "2,000 tokens of 7,168 numbers in bf16 over 64 cards of 50 GB/s. More than the order of magnitude "
+                "that the "
                 "talk allows itself.", "rackline facts dgx-h100")
     ours = float(collectives.hop_time(**wire, latency=net.latency.value))
-    yield Claim("D5", "time per token with four stages", said("30 ms", 0.03, "If it goes from 20 to 30, or something like that"),
-                cases(collectives.decode_with_hops, {"hops of an H100 network": {"t": 0.02, "stages": 4.0, "hop": ours},
-                                                     "the talk's hops, 2.5 ms": {"t": 0.02, "stages": 4.0, "hop": 0.0025}}),
+    yield Claim("D5", "time per token with four stages", said("30 ms", 0.03, "If it goes from 20 to 30, or something "
+                                                              "like that"),
+                cases(collectives.decode_with_hops, {
+                    "hops of an H100 network": {"t": 0.02, "stages": 4.0, "hop": ours},
+                    "the talk's hops, 2.5 ms": {"t": 0.02, "stages": 4.0, "hop": 0.0025}}),
                 "seconds", "Hops are in series, as said; they are short.",
                 "rackline plan deepseek-v3 --on dgx-h100 --chips 32 --context 8k")
 
@@ -240,11 +270,13 @@ def domain(bench: Bench) -> Iterator[Claim]:
     new, old = rack.chip.memory_bandwidth.value, box.chip.memory_bandwidth.value
     sizes = {"E": rack.domain, "E_before": box.domain}
     same = {"chip_bandwidth": old, "chip_bandwidth_before": old}
-    yield Claim("C6", "growth of a domain's chips since Hopper", said("8×", 8.0, "this one increased by a factor of 8 from "
+    yield Claim("C6", "growth of a domain's chips since Hopper", said("8×", 8.0, "this one increased by a factor of "
+                "8 from "
                 "Hopper", ABOUT), cases(capacity.domain_speedup, {
                     "72 chips for 8": sizes | same, "64 of 72": sizes | same | {"E": 64.0}}), "count",
                 "Nine with all 72; eight with the 64 used above.", "rackline facts gb200-nvl72")
-    yield Claim("C6", "growth of a chip's bandwidth a generation", Said("1.5–2×", "It maybe increases 1.5 or 2x per generation",
+    yield Claim("C6", "growth of a chip's bandwidth a generation", Said("1.5–2×", "It maybe increases 1.5 or 2x per "
+                "generation",
                 1.5, 2.0), measured_on("W/W_before", {
                     "H100 to B200": bench.chip("b200").memory_bandwidth.value / old,
                     "A100 to H100": old / bench.chip("a100").memory_bandwidth.value,
@@ -254,13 +286,18 @@ def domain(bench: Bench) -> Iterator[Claim]:
     both = sizes | {"chip_bandwidth": new, "chip_bandwidth_before": old}
     floors = {title: blackboard.latency_floor(s.w, s.N_total, s.W)
               for title, s in ((name, bench.on(V3, name)) for name in (H100, RACK))}
-    yield Claim("C6", "speed of reading all weights, rack over box", said("8×", 8.0, "scale-up size helps solve the bandwidth "
+    yield Claim("C6", "speed of reading all weights, rack over box", said("8×", 8.0, "scale-up size helps solve the "
+                "bandwidth "
                 "problem", ABOUT), cases(capacity.domain_speedup, {"GB200 NVL72 over 8 × H100": both}), "count",
-                f"9 times the chips, each 2.4 times as fast: DeepSeek-V3's floor falls from {1e3 * floors[H100]:.1f} to "
-                f"{1e3 * floors[RACK]:.2g} ms.", "rackline step deepseek-v3 --on dgx-h100 --chips 16 --batch 1 --context 1k")
+                f"9 times the chips, each 2.4 times as fast: DeepSeek-V3's floor falls from {1e3 * floors[H100]:.1f} "
+                f"to "
+                f"{1e3 * floors[RACK]:.2g} ms.", "rackline step deepseek-v3 --on dgx-h100 --chips 16 --batch 1 "
+                "--context 1k")
     model = bench.model("llama-3.3-70b")
-    found = {"Llama-3.3-70B, one sequence": step_of(model, box, 1.0, 8192.0).lower / step_of(model, rack, 1.0, 8192.0).lower}
-    yield Claim("C6", "speed of a whole step, rack over box", said("8×", 8.0, "It lets you just run the model at lower latency "
+    before, now = (float(step_of(model, machine, 1.0, 8192.0).lower) for machine in (box, rack))
+    found = {"Llama-3.3-70B, one sequence": before / now}
+    yield Claim("C6", "speed of a whole step, rack over box", said("8×", 8.0, "It lets you just run the model at "
+                "lower latency "
                 "as a first thing", ORDER), measured_on("ledger's step on a box / on a rack", found), "count",
                 "All-reduces over more chips take part of it back.",
                 "rackline step llama-3.3-70b --on gb200-nvl72 --batch 1 --context 8k")

@@ -40,12 +40,17 @@ def modes(bench: Bench) -> Iterator[Claim]:
                 "Physics asks much less at the cheap end of the frontier, where KV and not weights fill a step; the "
                 "price steepens only near the fast end. The rest of the 6× is how the product is priced.",
                 "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k")
-    yield Claim("A8", "speed that 100 times the price buys", Said("bounded", "Could you pay 100x more and somehow get "
-                "much faster speeds? … there is a lower bound on latency", 1.0, found.fastest, 1.0),
-                measured_on("most speed multiple at ≤ 100 × the price of the cheapest point of the frontier",
-                            {"DeepSeek-V3 on a GB200 NVL72, 8,192 cached tokens": found.speed_at(100.0)}), "count",
-                f"The frontier ends at {found.fastest:.0f}× the speed for {found.dearest:.0f}× the price: at batch 1, "
-                "with the weights read once and the network's latencies; no price buys more on this machine.",
+    s = bench.on(V3, RACK)
+    floor = blackboard.latency_floor(s.w, s.N_total, s.W)
+    yield Claim("A8", "fastest token over the floor of all weights", said("1", 1.0, "Could you pay 100x more and "
+                "somehow "
+                "get much faster speeds? … there is a lower bound on latency", ABOUT),
+                measured_on("least time per token of the frontier / (w*N_total/W)",
+                            {"DeepSeek-V3 on a GB200 NVL72": found.fastest_token / floor}), "count",
+                f"There is an end, but a lower one: a user alone reads only the experts that his tokens hit. It "
+                f"comes at "
+                f"{found.fastest:.0f}× the speed of the cheapest point for {found.dearest:.0f}× its price; 100× the "
+                f"price buys {found.speed_at(100.0):.0f}×.",
                 "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k --goal tpot")
     yield _slow(bench)
 
@@ -58,8 +63,9 @@ def _slow(bench: Bench) -> Claim:
         batch = operating.operating_batch(s.C, weights=s.weights, **known)
         cost = blackboard.token_time(batch, blackboard.step_time(batch, weights=s.weights, **known))
         found[f"{context:,.0f} tokens"] = float(cost / blackboard.token_time_floor(**known))
-    return Claim("A8", "what waiting longer can still save", said("nothing", 1.0, "Slow would just live on this line. "
-                 "It wouldn't help much because you're not able to amortize the KV values over a much bigger batch", ABOUT),
+    return Claim("A8", "what waiting longer can still save", said("nothing", 1.0, "would just live on this line. "
+                 "It wouldn't help much because you're not able to amortize the KV values over a much bigger batch",
+                 ABOUT),
                  measured_on("c(operating batch)/c(endless batch), c = t/B", found), "count",
                  "Cost per token at the operating batch over that of an endless one, DeepSeek-V3 on a GB200 NVL72: a "
                  "slow mode saves this factor at most.", "rackline step deepseek-v3 --on gb200-nvl72 --context 8k")
@@ -119,7 +125,8 @@ def latency(bench: Bench) -> Iterator[Claim]:
                 f"The floor is {1e3 * blackboard.latency_floor(s.w, s.N_total, s.W):.3g} ms for DeepSeek-V3 on a GB200 "
                 "NVL72. A single token asks 8 of 256 experts, so it reads far less: the floor is that of a batch "
                 "that hits every expert.", "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 1k")
-    yield Claim("A9", "share of the experts that a step reads", said("all", 1.0, "We need to fetch all of the weights … "
+    yield Claim("A9", "share of the experts that a step reads", said("all", 1.0, "We need to fetch all of the "
+                "weights … "
                 "the total number of parameters, not just the active parameters"),
                 measured_on("n/experts = 1 - (1 - k/experts)**tokens",
                             {f"{batch:,.0f} tokens": experts.touched(256.0, 8.0, batch) / 256.0
@@ -166,7 +173,8 @@ def _half(bench: Bench) -> Claim:
 
 def _sparse_growth(bench: Bench) -> Claim:
     sparse = bench.model("deepseek-v3.2")
-    return Claim("A6", "growth of sparse KV reads, 4 times the context", said("2×", _root(LONG) / _root(LONG / 4), "DeepSeek papers that have "
+    root = _root(LONG) / _root(LONG / 4)
+    return Claim("A6", "growth of sparse KV reads, 4 times the context", said("2×", root, "DeepSeek papers that have "
                  "published sparse attention end up putting a square root in this term"),
                  measured_on("cache bytes of a decode at 128k / at 32k, on the ledger",
                              {"DeepSeek-V3.2": bytes_of_cache(sparse, LONG) / bytes_of_cache(sparse, LONG / 4)}),
@@ -184,7 +192,9 @@ def _sparse_share(bench: Bench) -> Claim:
              "Gemma-3-27B (windows)": "gemma-3-27b"}
     found = {title: bytes_of_cache(model, LONG) / (LONG * model.kv_bytes_per_token())
              for title, model in ((title, bench.model(name)) for title, name in names.items())}
-    return Claim("A6", "KV read at 128k over dense attention's", said("0.3 %", _root(LONG) / LONG, "sparse attention … gives you a big improvement … you get this square root", ORDER),
+    return Claim("A6", "KV read at 128k over dense attention's", said("0.3 %", _root(LONG) / LONG, "sparse attention "
+                                                                      "… gives you a big improvement … you get this "
+                                                                      "square root", ORDER),
                  measured_on("cache bytes of a decode / (L·kv), on the ledger", found), "ratio",
                  "The lecture's figure here is √L/L. What is published saves a factor of 2 to 5 at this length, of "
                  "reads only: top-k attention keeps the whole cache.", "rackline facts deepseek-v3.2")
@@ -211,11 +221,13 @@ def cost(bench: Bench) -> Iterator[Claim]:
 def _penalty(bench: Bench) -> Claim:
     s, alone = bench.on(V3, RACK), weights_read(bench.model(V3), 1.0)
     known = {"L": 0.0, **s.of("N_active", "kv", "F", "W")}
-    return Claim("A3", "cost at batch 1 over the floor", said("1,000×", 1000.0, "if you do not batch together many users, "
+    return Claim("A3", "cost at batch 1 over the floor", said("1,000×", 1000.0, "if you do not batch together many "
+                 "users, "
                  "the cost and the economics you get can be a thousand times worse", ORDER),
                  cases(blackboard.batch_one_penalty, {"experts counted": known | {"weights_read": alone},
                                                       "all weights charged": known | {"weights_read": s.weights}}),
-                 "count", "DeepSeek-V3 on a GB200 NVL72 without KV. The two-term formula gives B* times; a single token "
+                 "count", "DeepSeek-V3 on a GB200 NVL72 without KV. The two-term formula gives B* times; a single "
+                 "token "
                  "reads only its own experts, which leaves the machine's balance times.",
                  "rackline step deepseek-v3 --on gb200-nvl72 --batch 1,4096 --context 1")
 
@@ -224,16 +236,21 @@ def batch(bench: Bench) -> Iterator[Claim]:
     """The batch that balances compute and memory."""
     r = bench.balances()
     yield Claim("A4", "balance of a chip, F·w/(2·W)", said("≈ 300", 300.0, "On most GPUs, this ends up being somewhere "
-                "around 300", ABOUT), cases(blackboard.machine_balance,
-                                            {title: bench.balance(name) for title, name in zip(r, BALANCES, strict=True)}),
-                "count", "True of NVIDIA's data-centre chips in fp8 and of TPU v7; older, export and newest chips differ.",
+                "around 300", ABOUT),
+                cases(blackboard.machine_balance,
+                      {title: bench.balance(name) for title, name in zip(r, BALANCES, strict=True)}),
+                "count", "True of NVIDIA's data-centre chips in fp8 and of TPU v7; older, export and newest chips "
+                "differ.",
                 "rackline facts h100")
     talk = [r[title] for title in ("H100 fp8", "A100 bf16", "B200 fp8")]
-    yield Claim("A4", "most over least balance through the years", said("stable", 1.0, "From A100 to H100 to B100 … it has "
+    yield Claim("A4", "most over least balance through the years", said("stable", 1.0, "From A100 to H100 to B100 … "
+                "it has "
                 "remained reasonably stable", BALLPARK),
                 measured_on("max R / min R", {"A100, H100, B200": max(talk) / min(talk),
-                                              "all thirteen chips looked at": max(r.values()) / min(r.values())}), "count",
-                "Stable where chips are made for the same market; an H20 has a fifteenth of a B300's arithmetic a byte.",
+                                              "all thirteen chips looked at": max(r.values()) / min(r.values())}),
+                "count",
+                "Stable where chips are made for the same market; an H20 has a fifteenth of a B300's arithmetic a "
+                "byte.",
                 "rackline facts a100")
     yield _sparsity(bench)
     yield _balance_batch(bench)
@@ -243,7 +260,8 @@ def batch(bench: Bench) -> Iterator[Claim]:
 
 def _sparsity(bench: Bench) -> Claim:
     s = bench.on(V3, RACK)
-    return Claim("A4", "sparsity of DeepSeek-V3", said("8", 8.0, "in DeepSeek I activate 32 out of 256 experts, so this "
+    return Claim("A4", "sparsity of DeepSeek-V3", said("8", 8.0, "in DeepSeek I activate 32 out of 256 experts, so "
+                 "this "
                  "would be 8"),
                  cases(blackboard.sparsity, {
                      "counted from the configuration": s.of("N_total", "N_active"),
@@ -256,7 +274,8 @@ def _sparsity(bench: Bench) -> Claim:
 def _balance_batch(bench: Bench) -> Claim:
     published = {"N_total": PUBLISHED_TOTAL.value, "N_active": PUBLISHED_ACTIVE.value}
     counted = bench.on(V3, RACK).of("N_total", "N_active")
-    return Claim("A4", "balance batch B*", said("2,400", 300.0 * 8.0, "batch size needs to be bigger than approximately "
+    return Claim("A4", "balance batch B*", said("2,400", 300.0 * 8.0, "batch size needs to be bigger than "
+                 "approximately "
                  "300 times sparsity"),
                  cases(blackboard.balance_batch, {
                      "DeepSeek-V3, GB200 fp8": bench.balance("gb200") | counted,
@@ -269,7 +288,8 @@ def _balance_batch(bench: Bench) -> Claim:
 
 def _doubled() -> Claim:
     lecture = {"F": 2 * 300.0, "W": 1.0, "w": 1.0, "N_total": 8.0, "N_active": 1.0}
-    return Claim("A4", "double or triple of 300 × 8", Said("2,000 to 3,000", "take this and maybe double or triple it … "
+    return Claim("A4", "double or triple of 300 × 8", Said("2,000 to 3,000", "take this and maybe double or triple "
+                 "it … "
                  "Okay, so it's two to three thousand tokens per batch", 2000.0, 3000.0),
                  measured_on("times · F*w/(2*W)*(N_total/N_active)",
                              {f"{word} it": times * blackboard.balance_batch(**lecture)
@@ -284,8 +304,9 @@ def _with_kv(bench: Bench) -> Claim:
     balance = blackboard.balance_context(s.N_active, s.kv, s.F, s.W)
     found = {f"{context:,.0f} tokens": float(blackboard.balance_batch_with_kv(
         context, s.N_active, s.weights, s.kv, s.F, s.W) / bare) for context in (1024.0, 256.0)}
-    return Claim("A4", "growth of B* once KV is read", Said("larger", "if you included the KV cache … the optimal batch "
-                 "size should grow larger", 1.0, INFINITE, 1.0),
+    return Claim("A4", "growth of B* once KV is read", Said("larger", "if you included the KV cache, the implication "
+                 "would be that the optimal batch "
+                 "size... Should grow larger", 1.0, INFINITE, 1.0),
                  measured_on("B*(L)/B*(0)", found), "count",
                  f"DeepSeek-V3 on a GB200 NVL72. From {balance:,.0f} tokens on (L*) no batch balances: KV alone takes "
                  "longer than compute.", "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:16k --context 1k")

@@ -17,7 +17,8 @@ STEP = "rackline step deepseek-v3 --on gb200-nvl72"
 
 def train(bench: Bench) -> Iterator[Claim]:
     """The train and its interval."""
-    yield Claim("B2", "time to read the whole memory", said("20 ms", 0.02, "capacity divided by bandwidth … tends to be "
+    yield Claim("B2", "time to read the whole memory", said("20 ms", 0.02, "capacity divided by bandwidth … tends to "
+                "be "
                 "20 milliseconds on many different generations of HBM", ABOUT),
                 cases(operating.drain_time, {spoken(name): bench.memory(name) for name in DRAINS}), "seconds",
                 "True of chips that add bandwidth with capacity; those sold for capacity take longer.",
@@ -32,8 +33,10 @@ def train(bench: Bench) -> Iterator[Claim]:
                 cases(operating.worst_wait, {"interval of 20 ms": {"interval": 0.02}}), "seconds",
                 "Wait one interval, ride one.", STEP + " --context 8k",
                 "trains have room; those a full train leaves behind wait longer (simulation: not built yet)")
-    yield Claim("B1", "longest wait before departure (key point 5)", said("40 ms", 0.04, "Requests arriving after a train "
-                "departs must wait for the next, leading to a maximum queuing latency equal to twice the batch interval"),
+    yield Claim("B1", "longest wait before departure (key point 5)", said("40 ms", 0.04, "Requests arriving after a "
+                "train "
+                "departs must wait for the next, leading to a maximum queuing latency equal to twice the batch "
+                "interval"),
                 measured_on("2*interval - interval", {"interval of 20 ms": float(operating.worst_wait(0.02)) - 0.02}),
                 "seconds", "The list of key points calls both intervals queuing; the second is the ride itself.",
                 STEP + " --context 8k")
@@ -50,14 +53,16 @@ def traffic(bench: Bench) -> Iterator[Claim]:
                     "DeepSeek-V3 on GB200 NVL72, B* over drain time":
                         {"B": blackboard.balance_batch(s.F, s.W, s.w, s.N_total, s.N_active), "interval": drain},
                     "the talk's 2,000 × 64": talk}), "tokens/s",
-                "The product is right; DeepSeek-V3's balance batch is 2.8 times the talk's, its rack's interval 1.5 times.",
+                "The product is right; DeepSeek-V3's balance batch is 2.8 times the talk's, its rack's interval 1.5 "
+                "times.",
                 STEP + " --batch 1:16k --context 1k")
     yield _saturation(bench, float(operating.train_rate(**talk)))
     fleets = {f"a fleet of {fleet:.0f} M": {"rate": float(operating.train_rate(**talk)), "fleet": fleet * 1e6}
               for fleet in (500.0, 200.0, 128.0)}
     yield Claim("B3", "its share of a large provider's traffic", said("1/1000", 1e-3, "in the hundreds of millions of "
                 "tokens per second worldwide. This is one-thousandth of that", ABOUT),
-                cases(operating.fleet_share, fleets), "ratio", "A thousandth is right for 128 million a second; for the 500 "
+                cases(operating.fleet_share, fleets), "ratio", "A thousandth is right for 128 million a second; for "
+                "the 500 "
                 "million that the talk uses later it is a four-thousandth. Announced totals may count input tokens.",
                 STEP + " --context 1k")
     yield from _joint(bench)
@@ -67,8 +72,10 @@ def _saturation(bench: Bench, rate: float) -> Claim:
     s = bench.on(V3, RACK)
     found = {f"{title} on GB200 NVL72": rate / float(blackboard.saturated_rate(s.F, active))
              for title, active in (("1e11 active parameters", TALK_ACTIVE), ("DeepSeek-V3", s.N_active))}
-    return Claim("A10", "128,000 tokens/s over the rate that saturates compute", said("100 %", 1.0, "when the memory time "
-                 "is equal to the compute time … I pick this batch size, and I know that it's going to take, for example, "
+    return Claim("A10", "128,000 tokens/s over the rate that saturates compute", said("100 %", 1.0, "when the memory "
+                 "time "
+                 "is equal to the compute time … I pick this batch size, and I know that it's going to take, for "
+                 "example, "
                  "20 milliseconds"), measured_on("r/(F/(2*N_active))", found), "ratio",
                  "B* balances weights alone and takes 1 ms there; 20 ms is a memory full of KV. They are two operating "
                  "points: a train of 2,000 every 1/64 s leaves compute idle.",
@@ -94,8 +101,9 @@ def _joint(bench: Bench) -> Iterator[Claim]:
                 "The drain time wherever KV fills the memory; compute needs less than that there, so "
                 f"{100 * float(blackboard.mfu(point, 8192.0, **known)):.0f} % of it is in use at 8,192 tokens.",
                 STEP + " --context 8k")
-    yield Claim("A10", "context at which 2,000 sequences fill the memory", Said("about 100k", "AI models … shot up from "
-                "about 8K to 100-200K … this is the reasonably balanced cost point", 1e5, 2e5, ABOUT),
+    yield Claim("A10", "context at which 2,000 sequences fill the memory", Said("about 100k", "they shot up from "
+                "about 8K to "
+                "100-200K … this is the reasonably balanced cost point", 1e5, 2e5, ABOUT),
                 cases(capacity.largest_context, {
                     "DeepSeek-V3 on GB200 NVL72": {"C": s.C, "B": TALK_BATCH, "weights": s.weights, "kv": s.kv},
                     "at its B* instead": {"C": s.C, "B": blackboard.balance_batch(s.F, s.W, s.w, s.N_total, s.N_active),
@@ -114,15 +122,18 @@ def prices(bench: Bench) -> Iterator[Claim]:
                     "balance of a GB200": talk | {"R": bench.balances()["GB200 fp8"]}}), "bytes",
                 "The arithmetic is right; bytes per weight are left out of it.",
                 "rackline step deepseek-v3 --on gb200-nvl72 --context 200k --batch 64")
-    yield Claim("F2", "a plausible architecture's KV bytes a token", said("1,667 B", 1667.0, "8 KV heads and a d-head of "
+    sizes = {"layers": 1.0, "kv_heads": 8.0, "head_dim": 128.0}
+    yield Claim("F2", "a plausible architecture's KV bytes a token", said("1,667 B", 1667.0, "8 KV heads and a "
+                "d-head of "
                 "128. That gives you exactly this number", ABOUT),
-                cases(parameters.kv_bytes, {f"1 × 2 × 128 × 8 at {name}": {"layers": 1.0, "kv_heads": 8.0,
-                      "head_dim": 128.0, "number_bytes": size} for name, size in (("fp8", 1.0), ("bf16", 2.0))}), "bytes",
+                cases(parameters.kv_bytes, {f"1 × 2 × 128 × 8 at {name}": sizes | {"number_bytes": size}
+                                            for name, size in (("fp8", 1.0), ("bf16", 2.0))}), "bytes",
                 "2,048 bytes, a fifth more, at one byte a number.", "rackline facts gemma-3-27b")
     names = {"DeepSeek-V3": V3, "gpt-oss-120b beyond its windows": "gpt-oss-120b", "Llama-3.3-70B": "llama-3.3-70b",
              "Llama-3.1-405B": "llama-3.1-405b"}
     found = {title: bench.model(name).kv_bytes_per_token("bf16", beyond_window=True) for title, name in names.items()}
-    yield Claim("F2", "KV bytes a token of open models", said("2 kB", 1667.0, "I think this number is plausible, if maybe a "
+    yield Claim("F2", "KV bytes a token of open models", said("2 kB", 1667.0, "I think this number is plausible, if "
+                "maybe a "
                 "little bit small", ORDER), measured_on("sum over layers of numbers cached × 2 bytes", found), "bytes",
                 "In bf16. One layer's cache shared by all layers, at one byte a number, is far from what is published.",
                 "rackline facts deepseek-v3")
@@ -136,12 +147,15 @@ def prefill(bench: Bench) -> Iterator[Claim]:
     for context in (8192.0, 1024.0, 65536.0):
         batch = operating.operating_batch(s.C, context, **known)
         found[f"{context:,.0f} tokens"] = known | {"B": batch, "L": context}
-    yield Claim("B5", "cost of an output over an input token", said("5×", 5.0, "Output is 5x more expensive … decode is "
+    yield Claim("B5", "cost of an output over an input token", said("5×", 5.0, "Output is 5x more expensive … decode "
+                "is "
                 "memory bandwidth-limited", ABOUT), cases(passes_and_prices.decode_over_prefill, found), "count",
-                "DeepSeek-V3 at its joint operating point on a GB200 NVL72. The price ratio is one of contexts: about 1 "
+                "DeepSeek-V3 at its joint operating point on a GB200 NVL72. The price ratio is one of contexts: "
+                "about 1 "
                 "where compute saturates, more the longer the context. Attention's own FLOPs, which make long prompts "
                 "dearer, are left out.", STEP + " --pass prefill --context 8k")
-    yield Claim("B5", "MFU of decode that a 5× price implies", said("20 %", 0.2, "this would be at 1, and this would be at "
+    yield Claim("B5", "MFU of decode that a 5× price implies", said("20 %", 0.2, "this would be at 1, and this would "
+                "be at "
                 "5 … tremendously memory bandwidth bottlenecked"),
                 cases(passes_and_prices.decode_mfu_from_prices,
                       {"input at 1, output at 5": {"input_price": 1.0, "output_price": 5.0}}), "ratio",
@@ -150,8 +164,9 @@ def prefill(bench: Bench) -> Iterator[Claim]:
     one = {"B": 256.0, "L": 8192.0} | known
     rise = passes_and_prices.pass_token_time
     read = s.weights + one["B"] * one["L"] * s.kv
-    yield Claim("B5", "memory time per token, pass twice as long", said("half", 0.5, "it's going to divide by length pass, "
-                "and it's going to make the memory costs cheaper"),
+    yield Claim("B5", "memory time per token, pass twice as long", said("half", 0.5, "all of this is going to divide "
+                "by length "
+                "pass, and it's going to make the memory costs cheaper"),
                 measured_on("c(2·T)/c(T), c = Max(2*N_active/F, read/(W*T))", {
                     f"pass of {length:,.0f}": float(rise(2 * length * 256.0, read, s.N_active, s.F, s.W)
                                                     / rise(length * 256.0, read, s.N_active, s.F, s.W))
@@ -169,7 +184,8 @@ def quadratic(bench: Bench) -> Iterator[Claim]:
     for title, name in (("Llama-3.3-70B", "llama-3.3-70b"), ("Llama-3.1-405B", "llama-3.1-405b")):
         model = bench.model(name)
         found[title] = {"N_active": model.active_parameters, "pair_flops": pairs(model)}
-    yield Claim("G4", "context at which attention's FLOPs equal the weights'", Said("millions", "You start to notice the "
+    yield Claim("G4", "context at which attention's FLOPs equal the weights'", Said("millions", "You start to notice "
+                "the "
                 "effect of the quadratic or the linear term up in the millions of tokens or so", 1e6, 1e7),
                 cases(attention.equal_context, found), "tokens",
                 "\"Notice\" is generous here: at this context attention already doubles the compute.",
@@ -185,8 +201,10 @@ def _slopes(bench: Bench) -> Claim:
     found = {title: float(attention.decode_intensity(pairs(model), model.kv_bytes_per_token("bf16"))) / ridge
              for title, model in models.items()}
     intensities = ", ".join(f"{title} {share * ridge:.0f}" for title, share in found.items())
-    return Claim("A1", "attention's compute time over its memory time", Said("much smaller", "The compute cost is almost "
+    return Claim("A1", "attention's compute time over its memory time", Said("much smaller", "The compute cost is "
+                 "almost "
                  "always forced by fundamental principles to be a much smaller slope than the memory bandwidth cost",
                  0.0, 0.1, 1.0), measured_on("(pair_flops/kv)/(F/W)", found), "ratio",
-                 f"FLOPs per byte of KV: {intensities}; an H100's ridge in bf16 is {ridge:.0f}. Latent attention has many "
+                 f"FLOPs per byte of KV: {intensities}; an H100's ridge in bf16 is {ridge:.0f}. Latent attention has "
+                 f"many "
                  "heads share one cache, which is why it comes near.", STEP + " --context 64k")
