@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,7 +38,7 @@ class Requests:
 
 @dataclass(frozen=True)
 class KvTier:
-    """A memory that keeps evicted prefix blocks: bytes of the replica, byte/s to load back, seconds of latency."""
+    """A memory that keeps evicted prefix blocks: bytes of a replica, byte/s to load back, seconds before they flow."""
 
     name: str
     capacity: float
@@ -94,6 +95,7 @@ class Log:
     cached: np.ndarray  # int64, prompt tokens taken from a cache
     replica: np.ndarray  # int64
     passes: PassLog
+    tier_tokens: Mapping[str, int] = field(default_factory=dict)  # prompt tokens loaded back, by name of the KV tier
 
 
 @dataclass(frozen=True)
