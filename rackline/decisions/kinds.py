@@ -53,7 +53,7 @@ _GENERIC = {"machine", "chip", "model", "number format", "name", "file", "value"
 # kind -> dimension of rackline.units, largest value that anyone could mean
 _NUMBERS: dict[str, tuple[str, float]] = {
     "seconds": ("seconds", 1e9), "bytes": ("bytes", 1e21), "tokens": ("tokens", 1e12), "count": ("count", 1e9),
-    "int": ("count", 1e18), "dollars_per_hour": ("dollars/hour", 1e6), "ratio": ("ratio", 1.0),
+    "int": ("count", 1e18), "number": ("count", 1e9), "dollars_per_hour": ("dollars/hour", 1e6), "ratio": ("ratio", 1.0),
 }
 
 
@@ -166,6 +166,17 @@ def _path(param: Param, given: Any, others: Mapping[str, Any]) -> Path:
     return path
 
 
+def _new_file(param: Param, given: Any, others: Mapping[str, Any]) -> str:
+    """A path to write to; the interface, which writes, sees whether it can."""
+    return str(given) if isinstance(given, Path) else _text(param, given, others)
+
+
+def _tiers(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
+    if isinstance(given, str):
+        return import_module("rackline.decisions.tier_texts").tiers(given, param.flag)
+    return tuple(_record(param, one, "rackline.systems.simulation.records", "KvTier") for one in given)
+
+
 def _model(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     if isinstance(given, str | Path):
         return import_module("rackline.facts.models").model(_text(param, str(given), others))
@@ -232,5 +243,5 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
-    "layout": _layout, "trace": _trace,
+    "layout": _layout, "trace": _trace, "tiers": _tiers, "new_file": _new_file, "number": _real,
 }

@@ -120,6 +120,96 @@ class Plan:
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     top: int = param("count", "how many layouts to show", default=10, most=10_000)
     max_batch: int | None = param("count", "largest batch of one replica to try", default=None)
+    confirm: int | None = param("count", "simulate so many of the best layouts on the trace and rank them again",
+                                default=None, most=1000)
+
+
+_TRACE = "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet)"
+_RATE = "requests a second on average: scales the trace's time, or draws arrivals where it has none"
+_ARRIVALS = "trace (as recorded), poisson, or gamma:CV with the gaps' coefficient of variation"
+_SEQUENCES = "sequences that a replica runs at once"
+_CHUNK = "new tokens of one pass of a replica, decoding ones included"
+_CACHING = "keep prompt blocks for later requests that share them"
+_ROUTING = ("round-robin", "least-loaded", "prefix-aware")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate:
+    """rackline simulate: a request trace on a deployment."""
+
+    model: Model = param("model", _MODEL, flag="MODEL")
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
+    trace: Trace | None = param("trace", _TRACE, default=None)
+    input: float | None = param("tokens", "tokens of every prompt, instead of a trace", default=None)
+    output: float | None = param("tokens", "tokens of every reply, instead of a trace", default=None)
+    rate: float | None = param("number", _RATE, default=None, most=1e7)
+    arrivals: str = param("text", _ARRIVALS, default="trace")
+    clients: int | None = param("count", "clients that each wait for their answer, instead of arrivals", default=None)
+    requests: int | None = param("count", "so many requests: the trace cut, or repeated with a seed", default=None,
+                                 most=50_000_000)
+    duration: float | None = param("seconds", "so much of the trace's time", default=None)
+    layout: Layout | None = param("layout", "parallel sizes, as tp8,dp9,ep72,x2 (by default plan's best together)",
+                                  default=None)
+    prefill_layout: Layout | None = param("layout", "prompts on chips of their own, with these sizes", default=None)
+    replicas: int | None = param("count", "replicas of the layout behind the router", default=None, most=100_000)
+    routing: str = param("choice", "how the router deals requests to replicas", default="round-robin", choices=_ROUTING)
+    sequences: int = param("count", _SEQUENCES, default=256, most=1_000_000)
+    chunk: int = param("count", _CHUNK, default=2048, most=10_000_000)
+    admission: str = param("choice", "prompts cut into chunks beside decoding, or whole in passes of their own",
+                           default="chunked", choices=("chunked", "whole"))
+    batching: str = param("choice", "a pass starts when the last ends, or departs at fixed intervals",
+                          default="continuous", choices=("continuous", "train"))
+    interval: float | None = param("seconds", 'time between departures of a train: "20 ms"', default=None)
+    prefix_caching: bool = param("flag", _CACHING, default=False)
+    kv_blocks: int | None = param("count", "pages of KV memory of a replica (by default what memory leaves)",
+                                  default=None)
+    tiers: tuple | None = param("tiers", 'memories behind it: "host:64GB@50GB/s,flash:1TB@6GB/s"',
+                                default=None)
+    drafted: int = param("count", "tokens drafted a pass and sequence (speculative decoding)", default=0, least=0,
+                         most=1000)
+    acceptance: float | None = param("ratio", "chance that a drafted token is accepted: 0.7 or 70 %", default=None,
+                                     least=0)
+    imbalance: float = param("number", "work of the busiest expert group over the mean", default=1.0, least=1, most=1e4)
+    ttft: float | None = param("seconds", 'target for the first token, for goodput: 2 or "500 ms"', default=None)
+    tpot: float | None = param("seconds", 'target per output token, for goodput: 0.05 or "50 ms"', default=None)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
+    log: str | None = param("new_file", "also write every request's times: .parquet or .csv", default=None)
+    perfetto: str | None = param("new_file", "also write the passes for ui.perfetto.dev: .json", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """rackline capacity: replicas for a trace under targets."""
+
+    model: Model = param("model", _MODEL, flag="MODEL")
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", "chips of one replica (by default the machine's own number)", default=None,
+                              most=1_000_000)
+    trace: Trace | None = param("trace", _TRACE, default=None)
+    input: float | None = param("tokens", "tokens of every prompt, instead of a trace", default=None)
+    output: float | None = param("tokens", "tokens of every reply, instead of a trace", default=None)
+    rate: float | None = param("number", _RATE, default=None, most=1e7)
+    arrivals: str = param("text", _ARRIVALS, default="trace")
+    requests: int | None = param("count", "so many requests: the trace cut, or repeated with a seed", default=None,
+                                 most=50_000_000)
+    duration: float | None = param("seconds", "so much of the trace's time", default=None)
+    ttft: float | None = param("seconds", 'most time to the first token: 2 or "500 ms"', default=None)
+    tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
+    percentile: float = param("number", "share of requests within the targets, in percent", default=99.0, most=99.99)
+    layout: Layout | None = param("layout", "parallel sizes of one replica (by default plan's best)", default=None)
+    routing: str = param("choice", "how the router deals requests to replicas", default="least-loaded",
+                         choices=_ROUTING)
+    sequences: int = param("count", _SEQUENCES, default=256, most=1_000_000)
+    chunk: int = param("count", _CHUNK, default=2048, most=10_000_000)
+    prefix_caching: bool = param("flag", _CACHING, default=False)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +227,12 @@ _ALL = (
     Question("plan", "How to serve this model on these machines: layouts ranked, the frontier, a launch command",
              Plan, _DECISIONS + "plan:answer",
              'rackline plan deepseek-v3 --on gb200-nvl72 --input 4000 --output 500 --ttft 2 --tpot "50 ms"'),
+    Question("simulate", "A request trace on a deployment: percentiles, goodput, utilisation, cost, hit rates",
+             Simulate, _DECISIONS + "simulate:answer",
+             "rackline simulate llama-3.1-8b --on a100-80gb-pcie --chips 1 --trace azure-conv --ttft 2"),
+    Question("capacity", "How many replicas a request trace needs under targets, by bisection on the simulator",
+             Capacity, _DECISIONS + "capacity:answer",
+             'rackline capacity llama-3.1-8b --on a100-80gb-pcie --chips 1 --trace azure-conv --ttft 2 --tpot "50 ms"'),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("facts", "Chips, machines and models: every number with its source",

@@ -1,0 +1,115 @@
+"""The requests that a question offers to a deployment: a trace as it is, cut, scaled, drawn again, or a closed loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rackline.errors import BadInput
+from rackline.facts.traces import Trace
+from rackline.systems.simulation.arrivals import Gaps, first, steady, stream, within
+from rackline.systems.simulation.drawing import arrived, at_rate, continued, cut, made, resampled, scaled
+from rackline.systems.simulation.records import Requests
+from rackline.systems.simulation.traffic import closed_loop, requests_of
+
+MADE = 1000  # requests where none of trace, --requests and --duration says how many
+
+
+@dataclass(frozen=True, eq=False)
+class Offered:
+    """Requests, the trace they come from, requests a second on average (None: a closed loop), what was done to it."""
+
+    requests: Requests
+    trace: Trace
+    rate: float | None
+    how: str
+
+    def faster(self, factor: float) -> Offered:
+        """The same requests with every gap so many times shorter."""
+        trace = scaled(self.trace, factor)
+        return replace(self, requests=requests_of(trace), trace=trace, rate=mean_rate(trace))
+
+
+def offered(q: Any) -> Offered:
+    """What a question's trace, lengths and options offer; BadInput for options that contradict one another."""
+    _check(q)
+    base = q.trace or made(stream(q.seed, "lengths"), _count(q, MADE), q.input, q.output or 1)
+    if q.clients is not None:
+        base = _counted(q, base)
+        return Offered(closed_loop(base, q.clients), base, None, f"{q.clients:,} clients in a closed loop")
+    kind, gaps = arrivals(q.arrivals)
+    if kind == "trace" and base.arrival is not None:
+        trace, how = _recorded(q, base), "arrivals as recorded"
+    else:
+        trace, how = _drawn(q, base, gaps), f"arrivals drawn ({'poisson' if gaps.cv == 1 else q.arrivals})"
+    return Offered(requests_of(trace), trace, mean_rate(trace), how)
+
+
+def mean_rate(trace: Trace) -> float | None:
+    """Requests a second between the first and the last; None where they come at one moment."""
+    span = 0.0 if trace.arrival is None else float(trace.arrival[-1] - trace.arrival[0])
+    return (len(trace) - 1) / span if span > 0 else None
+
+
+def arrivals(text: str) -> tuple[str, Gaps]:
+    """Whether arrivals are the trace's or drawn, and how gaps vary, from "trace", "poisson" or "gamma:CV"."""
+    name, _, number = text.lower().partition(":")
+    if name in ("trace", "poisson") and not number:
+        return name, Gaps()
+    try:
+        return {"gamma": "drawn"}[name], Gaps(float(number))
+    except (KeyError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise BadInput("--arrivals", error.rule, text) from None
+    raise BadInput("--arrivals", "must be trace, poisson or gamma:CV", text, "for example gamma:2")
+
+
+def _check(q: Any) -> None:
+    if q.trace is not None and (q.input, q.output) != (None, None):
+        raise BadInput("--trace", "brings its own lengths: give no --input or --output", q.trace.name)
+    if q.trace is None and q.input is None:
+        raise BadInput("simulate", "needs what users send", "no --trace or --input",
+                       "for example --trace azure-conv, or --input 4000 --output 500 --rate 2")
+    if q.clients is not None and (q.rate is not None or q.arrivals != "trace" or q.duration is not None):
+        raise BadInput("--clients", "send when they have their answer: give no --rate, --arrivals or --duration",
+                       q.clients)
+
+
+def _count(q: Any, otherwise: int) -> int:
+    if q.requests is not None:
+        return int(q.requests)
+    return max(1, round(q.rate * q.duration)) if q.rate is not None and q.duration is not None else otherwise
+
+
+def _counted(q: Any, trace: Trace) -> Trace:
+    n = q.requests or len(trace)
+    return cut(trace, n) if n <= len(trace) else continued(trace, stream(q.seed, "rows"), n)
+
+
+def _recorded(q: Any, trace: Trace) -> Trace:
+    trace = trace if q.rate is None else at_rate(trace, q.rate)
+    if q.duration is not None:
+        trace = cut(trace, seconds=q.duration)
+    return _counted(q, trace)
+
+
+def _drawn(q: Any, trace: Trace, gaps: Gaps) -> Trace:
+    rate = q.rate or mean_rate(trace)
+    if rate is None:
+        raise BadInput("--rate", "must be given where no arrivals are recorded", f"{trace.name}: lengths only",
+                       "or --clients N")
+    rng = stream(q.seed, "arrivals")
+    at = (first(rng, steady(rate), q.requests or len(trace), gaps) if q.duration is None else
+          within(rng, steady(rate), q.duration, gaps)[: q.requests])
+    if not at.size:
+        raise BadInput("--duration", "must be long enough for one request", f"{q.duration:g} s at {rate:g} a second")
+    if at.size > len(trace):
+        return resampled(trace, stream(q.seed, "rows"), at)
+    return arrived(replace(cut(trace, at.size), arrival=None), at - float(at[0]))
+
+
+def longest(requests: Requests) -> int:
+    """Tokens of the longest request."""
+    return int(np.max(requests.input + requests.output))
