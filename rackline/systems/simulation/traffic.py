@@ -1,6 +1,8 @@
-"""From traces to requests."""
+"""From a trace to the requests of a simulation: open, in chains of a session's turns, or a closed loop of clients."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 
@@ -8,18 +10,71 @@ from rackline.errors import BadInput
 from rackline.facts.traces import Trace
 from rackline.systems.simulation.records import Requests
 
+Turns = Literal["recorded", "chained"]
+_PAGE = 16  # tokens of a KV page where the trace has no blocks of its own
 
-def requests_of(trace: Trace, *, block_tokens: int = 16) -> Requests:
-    """A trace's requests as they came; its prefix blocks where it has any, else pages of `block_tokens` tokens.
 
-    Errors: BadInput for a trace without arrivals.
+def requests_of(trace: Trace, turns: Turns = "recorded") -> Requests:
+    """The trace's requests at their recorded times.
+
+    turns: "chained" lets each turn of a session wait for the end of the one before, and then for the time that was
+    recorded between their arrivals. Ignores: that this time held the serving of the earlier turn too; the chained
+    session is longer than the recorded one by the time that serving took there.
+    Errors: BadInput for a trace of lengths only.
     """
     if trace.arrival is None:
-        raise BadInput("trace", "must say when requests arrive", trace.name, "draw arrivals at a rate")
-    n = len(trace)
-    start, block = np.zeros(n + 1, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        raise BadInput(f"trace {trace.name}", "must have arrivals to be replayed", "lengths only",
+                       "give a rate to draw them, or a number of clients in a closed loop")
+    if turns == "recorded" or trace.session is None:
+        return _requests(trace, trace.arrival, *_unchained(len(trace)))
+    after = turn_before(trace.session)
+    chained = after >= 0
+    delay = np.zeros(len(trace))
+    delay[chained] = trace.arrival[chained] - trace.arrival[after[chained]]
+    return _requests(trace, trace.arrival, after, delay)
+
+
+def turn_before(session: np.ndarray) -> np.ndarray:
+    """The index of the turn before each request in its session, shape of `session`; -1: the first turn, or of none."""
+    order = np.argsort(session, kind="stable")
+    follows = (session[order][1:] == session[order][:-1]) & (session[order][1:] >= 0)
+    after = np.full(session.size, -1, np.int64)
+    after[order[1:][follows]] = order[:-1][follows]
+    return after
+
+
+def closed_loop(trace: Trace, clients: int, thinking: float = 0.0) -> Requests:
+    """The trace's requests sent by so many clients, each waiting for its answer and then `thinking` seconds.
+
+    All start at once, as InferenceX does. Recorded arrivals and sessions are not used. Client c sends requests
+    c, c + clients, … Ignores: that a free client could take the next request in line, which matters only where lengths
+    follow a pattern.
+    """
+    if not 1 <= clients <= 1e9 or not 0 <= thinking < np.inf:
+        raise BadInput("closed loop", "must have at least one client and a thinking time of at least zero",
+                       f"{clients} clients, {thinking} s")
+    after = np.maximum(np.arange(len(trace), dtype=np.int64) - int(clients), -1)
+    delay = np.where(after >= 0, float(thinking), 0.0)
+    return _requests(trace, np.zeros(len(trace)), after, delay)
+
+
+def _unchained(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(n, -1, np.int64), np.zeros(n)
+
+
+def _requests(trace: Trace, arrival: np.ndarray, after: np.ndarray, delay: np.ndarray) -> Requests:
+    starts, blocks, size = np.zeros(len(trace) + 1, np.int64), np.zeros(0, np.int64), _PAGE
     if trace.prefix is not None and trace.block_tokens is not None:
-        _, dense = np.unique(trace.prefix.values, return_inverse=True)
-        start, block, block_tokens = trace.prefix.offsets, dense.astype(np.int64), trace.block_tokens
-    return Requests(trace.arrival, trace.input_tokens, trace.output_tokens, np.full(n, -1, dtype=np.int64),
-                    np.zeros(n), start, block, block_tokens)
+        starts, blocks, size = trace.prefix.offsets, dense(trace.prefix.values), trace.block_tokens
+    return Requests(arrival=arrival, input=trace.input_tokens, output=trace.output_tokens, after=after, delay=delay,
+                    block_start=starts, block=blocks, block_tokens=size)
+
+
+def dense(hashes: np.ndarray) -> np.ndarray:
+    """The same equalities among numbers 0, 1, 2, … without gaps, shape of `hashes`."""
+    if not hashes.size or hashes.min() < 0 or hashes.max() >= 4 * hashes.size + 1024:
+        return np.unique(hashes, return_inverse=True)[1].astype(np.int64, copy=False).reshape(hashes.shape)
+    # numbers that are nearly dense already, such as a resampled trace's: no sort of hundreds of millions
+    seen = np.zeros(int(hashes.max()) + 1, bool)
+    seen[hashes] = True
+    return (np.cumsum(seen, dtype=np.int64) - 1)[hashes]
