@@ -13,9 +13,15 @@ class BadInput(ValueError):
     """
 
     def __init__(self, what: str, rule: str, given: object, hint: str = "") -> None:
-        self.what, self.rule, self.given, self.hint = what, rule, _short(given), hint
-        tail = f" (hint: {hint})" if hint else ""
-        super().__init__(f"{what}: {rule}; got {self.given}{tail}")
+        # names of files, ids and fields are a user's too: whatever they hold, the error stays one line
+        self.what, self.rule, self.hint = (_one_line(text) for text in (what, rule, hint))
+        self.given = _short(given)
+        tail = f" (hint: {self.hint})" if self.hint else ""
+        super().__init__(f"{self.what}: {self.rule}; got {self.given}{tail}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _short(given: object, limit: int = 120) -> str:
@@ -23,7 +29,7 @@ def _short(given: object, limit: int = 120) -> str:
         text = given if isinstance(given, str) else repr(given)
     except ValueError:  # a whole number of thousands of digits
         text = type(given).__name__
-    text = " ".join(text.split()) or repr(text)
+    text = _one_line(text) or repr(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
