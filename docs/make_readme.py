@@ -33,7 +33,6 @@ from rackline.interface.cli import main as rackline_main
 HERE = Path(__file__).resolve().parents[1]
 PICTURE = "docs/img/frontier.svg"
 MEASURED = HERE / "docs" / "measured.md"
-SUMMARY = "In one table"
 WIDTH = "110"
 CONSOLE = re.compile(r"(?P<head><!-- quote(?:: (?P<parts>[^>]+?))? -->\n```console\n\$ (?P<command>[^\n]+)\n)"
                      r"(?P<shown>.*?)(?P<tail>```\n)", re.DOTALL)
@@ -124,13 +123,9 @@ def cut(paragraph: str, part: str) -> str:
 
 
 def measured() -> str:
-    """The table of measured against predicted from its page, if that was made."""
-    if not MEASURED.is_file():
-        return ""
-    _, found, after = MEASURED.read_text(encoding="utf-8").partition(f"\n## {SUMMARY}\n")
-    if not found:
-        raise ValueError(f"{MEASURED.name} has no section {SUMMARY!r}")
-    return "\n" + after.partition("\n## ")[0].strip() + "\n\n"
+    """What the page of measurements opens with, up to its first section."""
+    head = MEASURED.read_text(encoding="utf-8").partition("\n## ")[0]
+    return "\n" + head.partition("\n")[2].strip() + "\n\n"
 
 
 def answer() -> rackline.decisions.answer.Answer:
