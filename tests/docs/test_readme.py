@@ -32,7 +32,7 @@ def test_a_quotation_is_what_the_program_prints(page, match):
 
 def test_every_kind_of_quotation_is_in_the_readme_and_no_comment_is_misspelt():
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    assert [len(p.findall(text)) for p in (make.CONSOLE, make.PYTHON, make.INCLUDE)] == [2, 1, 1]
+    assert all(p.search(text) for p in (make.CONSOLE, make.PYTHON, make.INCLUDE))
     for page in make.pages():
         comments = re.findall(r"^<!-- (?:quote|include)", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(comments) == sum(p == page for p, _ in QUOTED), page
