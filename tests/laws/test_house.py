@@ -71,7 +71,7 @@ IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "read_text", "write_te
 ALLOWED = {  # each with its reason
     "rackline/decisions/kinds.py: pathlib": "makes a Path of a text; a reader on the floor of facts opens it",
     "rackline/decisions/kinds.py: is_file": "refuses the path of no file by its option's name, before anything is read",
-    "rackline/systems/simulation/arrivals.py: random": "named streams of a seed that is handed in: same seed, same bytes",
+    "rackline/systems/simulation/arrivals.py: random": "named streams of a seed handed in: same seed, same bytes",
 }
 
 
