@@ -182,3 +182,10 @@ def test_more_bandwidth_never_makes_the_best_plan_dearer() -> None:
              ["dollars_per_million_output_tokens"] for on in (box, fast)]
     assert costs[1] <= costs[0] * (1 + 1e-9)
     assert np.isfinite(costs).all()
+
+
+def test_the_frontier_is_made_of_splits_that_the_machine_can_realise() -> None:
+    data = deepseek().data
+    most = max(p["tokens_per_second_per_chip"] for p in data["frontier"]
+               if p["time_per_output_token"] <= 0.05)
+    assert data["best"]["tokens_per_second_per_chip"] >= 0.99 * most
