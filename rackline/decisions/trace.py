@@ -22,22 +22,22 @@ def answer(q: Any) -> Answer:
     """The summary of a trace; what it does not carry is said, not guessed."""
     trace = q.file
     data = facts(trace)
-    return Answer("trace", _headline(trace, data), "measured", trace_view.tables(data), trace_view.plots(trace),
+    return Answer("trace", _headline(trace, data), "derived", trace_view.tables(data), trace_view.plots(trace),
                   tuple(_notes(trace, data)), tuple(_explain(trace, data)),
                   (Source(trace.name, f"{len(trace):,} requests", trace.source, ""),), data=data)
 
 
 def facts(trace: Trace) -> dict[str, Any]:
     """Every figure of the summary, in SI units; None where the trace does not carry it."""
-    timed = trace.arrival is not None and trace.arrival[-1] > trace.arrival[0]
-    bins = {name: _bins(counts(trace.arrival, width)) if timed and trace.arrival is not None else None
+    arrival = trace.arrival if trace.arrival is not None and trace.arrival[-1] > trace.arrival[0] else None
+    bins = {name: None if arrival is None else _bins(counts(arrival, width))
             for name, width in (("per_second", 1.0), ("per_minute", 60.0))}
     minute = bins["per_minute"]
     return summary(trace) | {
         "input_tokens": _lengths(trace.input_tokens), "output_tokens": _lengths(trace.output_tokens),
         "total_tokens": _lengths(trace.input_tokens + trace.output_tokens), **bins,
-        "peak_minute_rate": None if minute is None else minute["max"] / 60, "gaps": _gaps(trace) if timed else None,
-        "prefix": _prefix(trace), "turns": _turns(trace)}
+        "peak_minute_rate": None if minute is None else minute["max"] / 60,
+        "gaps": None if arrival is None else _gaps(np.diff(arrival)), "prefix": _prefix(trace), "turns": _turns(trace)}
 
 
 def _bins(found: Counts) -> dict[str, float]:
@@ -51,8 +51,7 @@ def _lengths(tokens: np.ndarray) -> dict[str, float]:
             "max": int(tokens.max())}
 
 
-def _gaps(trace: Trace) -> dict[str, float]:
-    gaps = np.diff(trace.arrival)
+def _gaps(gaps: np.ndarray) -> dict[str, float]:
     p50, p99 = np.percentile(gaps, (50, 99))
     return {"mean": float(gaps.mean()), "p50": float(p50), "p99": float(p99), "max": float(gaps.max()),
             "cv": float(gaps.std() / gaps.mean()), "same_stamp": float((gaps == 0).mean())}
@@ -81,7 +80,7 @@ def _headline(trace: Trace, data: dict[str, Any]) -> str:
     arrivals = "no arrival times"
     if data["rate"]:
         arrivals = (f"over {units.show(data['span'], 'seconds')}, {data['rate']:.3g} a second "
-                    f"({data['peak_minute_rate']:.3g} in the fullest minute), {_burstiness(data['gaps']['cv'])}")
+                    f"({data['peak_minute_rate']:.3g} in the fullest minute), {_burstiness(data['gaps'])}")
     elif trace.arrival is not None:
         arrivals = "all at one moment"
     lengths = (f"median prompt {data['input_tokens']['p50']:,.0f} tokens and reply "
@@ -95,9 +94,11 @@ def _counted(n: int, what: str) -> str:
     return f"{n:,} {what}" + ("" if n == 1 else "s")
 
 
-def _burstiness(cv: float) -> str:
-    low, high = _POISSON
-    name = "evenly spaced" if cv < low else "in bursts" if cv > high else "about as at random"
+def _burstiness(gaps: dict[str, float]) -> str:
+    cv, (low, high) = gaps["cv"], _POISSON
+    name = "evenly spaced" if cv < low else "in bursts" if cv > high else "about at random"
+    if gaps["same_stamp"] > _COARSE:
+        name = "on a coarse clock"
     return f"{name} (coefficient of variation {cv:.3g})"
 
 

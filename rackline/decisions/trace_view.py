@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from rackline import units
 from rackline.decisions.answer import Axis, Column, Plot, Series, Table
 from rackline.facts.traces import Trace
 from rackline.facts.traces.counting import cached_tokens
 
 _LENGTHS = ("mean", "min", "p10", "p50", "p90", "p95", "p99", "max", "total")
-_BINS = 120  # of the plot of rates
-_POINTS = 200  # of a curve
+_BINS = 60  # of the plot of rates
+_POINTS = 200  # of a curve of lengths
+_STEPS = 40  # of the curve of reuse
 
 
 def tables(data: dict[str, Any]) -> tuple[Table, ...]:
@@ -63,27 +65,23 @@ def plots(trace: Trace) -> tuple[Plot, ...]:
 
 
 def _plots(trace: Trace) -> Iterator[Plot]:
-    timed = trace.arrival is not None and trace.arrival[-1] > trace.arrival[0]
-    if timed:
-        yield _rate(trace)
+    arrival = trace.arrival if trace.arrival is not None and trace.arrival[-1] > trace.arrival[0] else None
+    if arrival is not None:
+        yield _rate(arrival)
     yield _shares(trace)
     cached = cached_tokens(trace)
     if cached is not None:
-        yield _reuse_plot(trace, cached, trace.arrival if timed else None)
+        yield _reuse_plot(trace, cached, arrival)
 
 
-def _rate(trace: Trace) -> Plot:
-    arrival = trace.arrival
-    assert arrival is not None  # noqa: S101 - _plots asks only then
-    number = int(min(_BINS, max(8, len(trace) // 20)))
-    found, edges = np.histogram(arrival, bins=number)
-    width = float(edges[1] - edges[0])
-    rate = found / width
-    x, y = np.repeat(edges, 2)[1:-1], np.repeat(rate, 2)
-    mean = (len(trace) - 1) / float(arrival[-1])
+def _rate(arrival: np.ndarray) -> Plot:
+    found, edges = np.histogram(arrival, bins=min(_BINS, max(8, arrival.size // 20)))
+    width, span = float(edges[1] - edges[0]), float(arrival[-1])
+    x, y = np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(found / width, 2), [0.0]])
+    mean = (arrival.size - 1) / span
     return Plot("Requests over time", Axis("time from the first request", "seconds"), Axis("requests a second"),
-                (Series(f"in steps of {width:.3g} s", x.tolist(), y.tolist()),
-                 Series("mean", [0.0, float(arrival[-1])], [mean, mean])))
+                (Series(f"in steps of {units.show(width, 'seconds')}", x.tolist(), y.tolist()),
+                 Series("mean", [0.0, span], [mean, mean])))
 
 
 def _shares(trace: Trace) -> Plot:
@@ -96,11 +94,11 @@ def _shares(trace: Trace) -> Plot:
 
 def _reuse_plot(trace: Trace, cached: np.ndarray, arrival: np.ndarray | None) -> Plot:
     """Share of the input served, so far and in each of some steps of equally many requests."""
-    ends = np.unique(np.linspace(0, len(trace), min(_POINTS, len(trace)) + 1).astype(int))[1:]
+    ends = np.unique(np.linspace(0, len(trace), min(_STEPS, len(trace)) + 1).astype(int))[1:]
     served, asked = np.cumsum(cached)[ends - 1], np.cumsum(trace.input_tokens)[ends - 1]
     x = ends.astype(float) if arrival is None else arrival[ends - 1]
     axis = Axis("requests so far") if arrival is None else Axis("time from the first request", "seconds")
     step = np.diff(served, prepend=0) / np.diff(asked, prepend=0)
     return Plot("Reuse as a cache without bound fills", axis, Axis("input tokens served from the cache", "ratio"),
-                (Series("so far", x.tolist(), (served / asked).tolist()),
+                (Series("so far", [0.0, *x.tolist()], [0.0, *(served / asked).tolist()]),
                  Series(f"each {len(trace) / len(ends):,.0f} requests", x.tolist(), step.tolist(), marks=True)))

@@ -205,9 +205,9 @@ def drawn(population: Population, rng: Generator, duration: float, rate: float |
     if expected * factor > MOST:
         raise BadInput("requests", f"must be at most {MOST:,} at once", f"{expected * factor:,.0f} expected")
     parts = [part for client in population.clients for part in _client(client, rng, windows, factor, population.span)]
-    arrival, inputs, outputs = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    if not arrival.size:
+    if not parts:
         raise BadInput("population", "must send at least one request in the time", f"none in {duration:g} s")
+    arrival, inputs, outputs = (np.concatenate([part[i] for part in parts]) for i in range(3))
     order = np.argsort(arrival, kind="stable")
     return Trace(population.name, population.source, inputs[order], outputs[order], arrival[order] - start)
 
