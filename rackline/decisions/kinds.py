@@ -185,7 +185,9 @@ def _model(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
 
 def _trace(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     if isinstance(given, str | Path):
-        return import_module("rackline.facts.traces").read_trace(_text(param, str(given), others))
+        size = others.get("block_tokens")
+        size = {} if size is None else {"block_tokens": _whole(Param("count", "", "--block-tokens"), size, {})}
+        return import_module("rackline.facts.traces").read_trace(_text(param, str(given), others), **size)
     return _record(param, given, "rackline.facts.traces", "Trace")
 
 

@@ -219,6 +219,16 @@ class Lecture:
     board: str | None = param("text", "one board (by default all of them)", flag="BOARD", default=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TraceSummary:
+    """rackline trace: what is in a request trace."""
+
+    file: Trace = param("trace", "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet; "
+                        "gzip too)", flag="FILE")
+    block_tokens: int | None = param("count", "input tokens that one prefix hash stands for (by default 512, as in "
+                                     "Mooncake's)", default=None, most=1_000_000)
+
+
 _DECISIONS = "rackline.decisions."
 _ALL = (
     Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
@@ -233,6 +243,8 @@ _ALL = (
     Question("capacity", "How many replicas a request trace needs under targets, by bisection on the simulator",
              Capacity, _DECISIONS + "capacity:answer",
              'rackline capacity llama-3.1-8b --on a100-80gb-pcie --chips 1 --trace azure-conv --ttft 2 --tpot "50 ms"'),
+    Question("trace", "What is in a request trace: rates, burstiness, lengths, prefix reuse, sessions",
+             TraceSummary, _DECISIONS + "trace:answer", "rackline trace azure-conv"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("facts", "Chips, machines and models: every number with its source",

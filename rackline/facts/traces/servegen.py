@@ -45,7 +45,7 @@ class Part:
 class Lengths:
     """Lengths of a client's requests from `start` on: the prompt is the sum of its parts."""
 
-    start: float  # seconds
+    start: int  # seconds
     input: tuple[Part, ...]
     output: Histogram
 
@@ -187,14 +187,14 @@ def _windows(text: str, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 def _lengths(text: str, what: str) -> tuple[Lengths, ...]:
     try:
         windows = json.loads(text)
-        found = [(float(start), one) for start, one in windows.items() if isinstance(one, dict)]
+        found = [(int(start), one) for start, one in windows.items() if isinstance(one, dict)]
     except (ValueError, AttributeError, RecursionError) as error:
         raise BadInput(what, "must be a JSON object of histograms by start", str(error)) from None
-    lengths = [_lengths_from(start, one, f"{what}, start {start:g}") for start, one in sorted(found)]
+    lengths = [_lengths_from(start, one, f"{what}, start {start}") for start, one in sorted(found)]
     return tuple(one for one in lengths if one)
 
 
-def _lengths_from(start: float, window: dict, what: str) -> Lengths | None:
+def _lengths_from(start: int, window: dict, what: str) -> Lengths | None:
     """The lengths of one window; None where it saw no request."""
     output = _histogram(window, "output_tokens", what, least=1)
     text = "input_tokens" if "input_tokens" in window else "text_tokens"

@@ -165,20 +165,26 @@ def _joined_sessions(session: np.ndarray, pieces: list[tuple[int, int, int]]) ->
 
 
 def _joined_prefix(prefix: Ragged, pieces: list[tuple[int, int, int]]) -> Ragged:
-    offsets = prefix.offsets
-    _, block = np.unique(prefix.values, return_inverse=True)
-    uses = np.bincount(block, minlength=1)
-    # what every request carries is the same in all rounds
-    step = np.where(uses[block] == len(offsets) - 1, 0, uses.size)
-    lengths = _joined(np.diff(offsets), pieces)
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    offsets, (block, common, distinct) = prefix.offsets, _numbered(prefix)
+    step = np.where(block < common, 0, distinct - common)
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(_joined(np.diff(offsets), pieces))])
     values, at = np.empty(int(ends[-1]), np.int64), 0
     for number, low, high in pieces:
         own = slice(offsets[low], offsets[high])
         size = int(offsets[high] - offsets[low])
-        values[at:at + size] = block[own] + number * step[own]
+        values[at:at + size] = block[own] + (number - pieces[0][0]) * step[own]
         at += size
     return Ragged(ends, values)
+
+
+def _numbered(prefix: Ragged) -> tuple[np.ndarray, int, int]:
+    """Blocks as numbers without gaps, first those that every request carries; how many these are, and how many in all.
+    """
+    _, block, uses = np.unique(prefix.values, return_inverse=True, return_counts=True)
+    everywhere = uses == len(prefix.offsets) - 1
+    rank = np.empty(uses.size, np.int64)
+    rank[np.argsort(~everywhere, kind="stable")] = np.arange(uses.size)
+    return rank[block], int(everywhere.sum()), uses.size
 
 
 def drawn(population: Population, rng: Generator, duration: float, rate: float | None = None,
@@ -199,9 +205,9 @@ def drawn(population: Population, rng: Generator, duration: float, rate: float |
     if expected * factor > MOST:
         raise BadInput("requests", f"must be at most {MOST:,} at once", f"{expected * factor:,.0f} expected")
     parts = [part for client in population.clients for part in _client(client, rng, windows, factor, population.span)]
-    arrival, inputs, outputs = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    if not arrival.size:
+    if not parts:
         raise BadInput("population", "must send at least one request in the time", f"none in {duration:g} s")
+    arrival, inputs, outputs = (np.concatenate([part[i] for part in parts]) for i in range(3))
     order = np.argsort(arrival, kind="stable")
     return Trace(population.name, population.source, inputs[order], outputs[order], arrival[order] - start)
 

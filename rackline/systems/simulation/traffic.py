@@ -71,10 +71,7 @@ def _requests(trace: Trace, arrival: np.ndarray, after: np.ndarray, delay: np.nd
 
 
 def dense(hashes: np.ndarray) -> np.ndarray:
-    """The same equalities among numbers 0, 1, 2, … without gaps, shape of `hashes`."""
-    if not hashes.size or hashes.min() < 0 or hashes.max() >= 4 * hashes.size + 1024:
-        return np.unique(hashes, return_inverse=True)[1].astype(np.int64, copy=False).reshape(hashes.shape)
-    # numbers that are nearly dense already, such as a resampled trace's: no sort of hundreds of millions
-    seen = np.zeros(int(hashes.max()) + 1, bool)
-    seen[hashes] = True
-    return (np.cumsum(seen, dtype=np.int64) - 1)[hashes]
+    """The same equalities among numbers from 0 to at most how many hashes there are, shape of `hashes`."""
+    if hashes.size and hashes.min() >= 0 and hashes.max() < hashes.size:
+        return hashes  # a resampled trace's, for one: no sort of hundreds of millions
+    return np.unique(hashes, return_inverse=True)[1].astype(np.int64, copy=False).reshape(hashes.shape)
