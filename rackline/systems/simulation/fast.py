@@ -55,8 +55,8 @@ from rackline.systems.simulation.core import (
 )
 from rackline.systems.simulation.features import FIRST, LATENT, PICKED, READ
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
-_inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_compiled = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+_inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)
 _pairs = _inlined(features.pairs)
 _departure = _inlined(policies.departure)
 
@@ -400,8 +400,10 @@ def _note(core: Core, e: int, now: float, seconds: float) -> None:
 def _thin(core: Core, e: int) -> None:
     rows = (core.engine[e, ROWS] + 1) // 2
     for row in range(rows):
-        core.row_time[e, row] = core.row_time[e, 2 * row]
-        core.row_count[e, row] = core.row_count[e, 2 * row]
+        for j in range(2):
+            core.row_time[e, row, j] = core.row_time[e, 2 * row, j]
+        for j in range(4):
+            core.row_count[e, row, j] = core.row_count[e, 2 * row, j]
     core.engine[e, ROWS] = rows
     core.engine[e, EVERY] *= 2
 
