@@ -14,5 +14,9 @@ def simulate(requests: Requests, deployment: Deployment, *, seed: int = 0) -> Lo
 
     Errors: BadInput for requests or limits that can never be served.
     """
+    from rackline.systems.simulation.chosen import simulate_fast, slow_reasons
+
     prepared = prepare(requests, deployment)
-    return simulate_naive(requests, prepared, deployment, seed)
+    if slow_reasons(requests, prepared, deployment):
+        return simulate_naive(requests, prepared, deployment, seed)
+    return simulate_fast(requests, prepared, deployment)

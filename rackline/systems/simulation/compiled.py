@@ -47,8 +47,11 @@ class CompiledClock:
 
     def totals(self, pieces: Sequence[Piece]) -> list[float]:
         """Sums over a pass: sequences, new tokens, logits, then the features."""
-        first = [float(len(pieces)), float(sum(p[0] for p in pieces)), float(sum(p[2] for p in pieces))]
-        return first + [sum((amount(f, new, past) for new, past, _ in pieces), start=0.0) for f in self.features]
+        sums = [float(len(pieces)), 0.0, 0.0] + [0.0] * len(self.features)
+        for new, past, logits in pieces:  # one by one: sum() of floats rounds otherwise in newer Pythons
+            for i, value in enumerate((new, logits, *(amount(f, new, past) for f in self.features)), start=1):
+                sums[i] += value
+        return sums
 
     def at(self, totals: Sequence[float]) -> float:
         """Seconds of a pass with these sums."""

@@ -64,12 +64,12 @@ def advance(engine: Engine, now: float) -> tuple[Scheduled, int, bool]:
 
 def wanted(engine: Engine, s: Sequence) -> int:
     """Tokens a sequence would add: what is not in KV memory yet, and drafted ones when it decodes."""
-    return s.known - s.past + (engine.pool.drafted if s.known - s.past == 1 and s.generated > 0 else 0)
+    return s.known - s.past + (engine.pool.drafted if s.decoding else 0)
 
 
 def least(engine: Engine, s: Sequence) -> int:
     """Tokens it must add at least: prompts may be cut, a verification not."""
-    return wanted(engine, s) if s.known - s.past == 1 else 1
+    return wanted(engine, s) if s.decoding else 1
 
 
 def preempt_last(engine: Engine) -> Sequence:
@@ -77,7 +77,7 @@ def preempt_last(engine: Engine) -> Sequence:
     s = engine.running.pop()
     engine.pages.release(s)
     engine.book.preemptions[s.request] += 1
-    s.past = 0
+    s.past, s.decoding = 0, False
     engine.waiting.appendleft(s)
     return s
 
@@ -110,7 +110,7 @@ def enter(engine: Engine, s: Sequence, now: float, left: int, alone: bool) -> in
     lower = engine.tiers.found(s.hashes, found) if engine.tiers and s.past == 0 else 0
     past = s.past or min((found + lower) * block, s.prompt, s.known - 1)
     rest = s.known - past
-    verifies = engine.pool.drafted if rest == 1 and s.generated > 0 else 0
+    verifies = engine.pool.drafted if s.decoding else 0
     new = rest + verifies if verifies or engine.pool.limits.admission == "whole" else min(rest, left)
     if new > left and not alone:
         return None
@@ -137,4 +137,5 @@ def emit(engine: Engine, s: Sequence, new: int) -> int:
     s.past = s.known + tokens - 1
     s.known += tokens
     s.generated += tokens
+    s.decoding = True
     return tokens

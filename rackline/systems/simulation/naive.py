@@ -93,7 +93,7 @@ def arrive(world: World, now: float, request: int, pool: int) -> None:
     if pool == 0:
         world.book.arrival[request] = now
     else:
-        s.known, s.past, s.generated = prompt + 1, prompt, 1
+        s.known, s.past, s.generated, s.decoding = prompt + 1, prompt, 1, True
     world.book.replica[request] = engine.index % engine.pool.replicas
     engine.outstanding += prompt + output
     engine.waiting.append(s)
@@ -127,13 +127,8 @@ def piece(s: Sequence, new: int) -> tuple[int, int, int]:
 def note(engine: Engine, now: float, seconds: float) -> None:
     """One row of the pass log."""
     decoding = sum(s.past + new >= s.known for s, new in engine.scheduled)
-    prompts = sum(new for s, new in engine.scheduled if not decodes(s))
+    prompts = sum(new for s, new in engine.scheduled if not s.decoding)
     engine.rows.append((now, seconds, decoding, prompts, len(engine.waiting), engine.pages.used))
-
-
-def decodes(s: Sequence) -> bool:
-    """Whether a sequence has only its latest output token to compute."""
-    return s.generated > 0 and s.known - s.past == 1
 
 
 def end_pass(world: World, pool: int, engine: Engine, now: float) -> None:

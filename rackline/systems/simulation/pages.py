@@ -21,6 +21,7 @@ class Sequence:
     pages: int = 0
     held: list[int] = field(default_factory=list)  # hashes of its pages that others may share
     hashed: int = 0  # leading prompt blocks already offered to the cache
+    decoding: bool = False  # whether only its latest output token is not in KV memory
     ready: float = 0.0  # not in passes before: its blocks are on their way from a lower tier
 
 
