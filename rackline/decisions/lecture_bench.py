@@ -9,7 +9,7 @@ from rackline.facts import hardware
 from rackline.facts.fact import Fact
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.machine import Chip, Machine
-from rackline.facts.model import Attention, Model
+from rackline.facts.model import Attention, FeedForward, Model
 from rackline.facts.models import model as read_model
 from rackline.physics.attention import pair_flops
 from rackline.physics.blackboard import machine_balance
@@ -69,6 +69,11 @@ def spoken(chip: str) -> str:
     """A chip's name as people say it."""
     named = {"h100-pcie": "H100 PCIe", "rubin": "Rubin"}
     return chip.replace("tpu-", "TPU ") if chip.startswith("tpu") else named.get(chip, chip.upper())
+
+
+def routed(model: Model) -> FeedForward:
+    """The routed feed-forward of a model."""
+    return next(f for f, _ in model.feed_forwards() if f.experts)
 
 
 def attention_of(model: Model) -> tuple[Attention, int]:

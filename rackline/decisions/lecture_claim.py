@@ -92,6 +92,11 @@ class Claim:
     assumed: str = ""  # a condition that the numbers cannot show
 
     @property
+    def shown(self) -> str:
+        """Our value as text; a multiple as the lecture says it."""
+        return show(self.ours.value, self.unit) + ("×" if self.said.figure.endswith("×") else "")
+
+    @property
     def agreeing(self) -> tuple[Case, ...]:
         """The cases that agree with what was said."""
         return tuple(case for case in self.ours.cases if self.said.agrees(case.value))
@@ -114,7 +119,7 @@ class Claim:
         if len(self.ours.cases) == 1:
             return ""
         against = [case for case in self.ours.cases if case not in self.agreeing]
-        agreeing, differing = (", ".join(f"{c.where} {show(c.value, self.unit)}" for c in group)
+        agreeing, differing = (", ".join(f"{c.where} ({show(c.value, self.unit)})" for c in group)
                                for group in (self.agreeing, against))
         if not agreeing or not differing:
             return f"Here: {agreeing or differing}."
