@@ -89,10 +89,13 @@ def point_verdict(found: Asked, rows: tuple[str, ...]) -> str:
 
 
 def _notes(found: Asked) -> Iterator[str]:
-    """Why: of every line of what was asked for; of those that do not simply hold in the whole lecture."""
+    """What was said and why, of every line of a board; of those that do not simply hold in the whole lecture, why."""
     for entry in found.entries:
-        if entry.claim.reason and not (found.all and entry.claim.verdict == HOLDS):
-            yield f"{entry.number} {entry.claim.what}: {entry.claim.reason}"
+        claim = entry.claim
+        if not found.all:
+            yield f"{entry.number} “{claim.said.quote}” {claim.reason}".rstrip()
+        elif claim.verdict != HOLDS:
+            yield f"{entry.number} {claim.what}: {claim.reason}"
     if found.entries:
         yield ("A line holds if ours lies within 5 % of a figure stated, 25 % of one said to be about so, a factor "
                "of 2 of a ballpark, √10 of an order of magnitude; with a condition if only some of the cases do.")

@@ -56,13 +56,18 @@ class Bench:
         found = self.chip(chip)
         return {"C": found.memory_capacity.value, "W": found.memory_bandwidth.value}
 
-    def ratio(self, machine: str, *, slow: bool = False) -> float:
-        """Scale-up over scale-out bandwidth of a chip; slow: with the slowest network card that it is sold with."""
+    def networks(self, machine: str, *, slow: bool = False) -> tuple[float, float]:
+        """Scale-up and scale-out byte/s of a chip; slow: with the slowest network card that it is sold with."""
         found = self.machine(machine)
         assert found.scale_up
         assert found.scale_out
         out = found.scale_out.bandwidth
-        return found.scale_up.bandwidth.value / (out.low if slow and out.low is not None else out.value)
+        return found.scale_up.bandwidth.value, out.low if slow and out.low is not None else out.value
+
+    def ratio(self, machine: str, *, slow: bool = False) -> float:
+        """Scale-up over scale-out bandwidth of a chip."""
+        inside, outside = self.networks(machine, slow=slow)
+        return inside / outside
 
 
 def spoken(chip: str) -> str:

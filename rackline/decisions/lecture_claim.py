@@ -69,7 +69,14 @@ def cases(function: Callable[..., Any], found: dict[str, dict[str, float]]) -> O
 
 def measured_on(equation: str, found: dict[str, float]) -> Ours:
     """Values found on the ledger, the memory map or the search, which are no single equation."""
-    return Ours(equation, tuple(Case(name, float(value), name) for name, value in found.items()))
+    return Ours(equation, tuple(Case(name, float(value), f"{float(value):.4g}, by the program for {name}")
+                                for name, value in found.items()))
+
+
+def ratio_of(equation: str, found: dict[str, tuple[float, float]]) -> Ours:
+    """One computed number over another, in named cases."""
+    return Ours(equation, tuple(Case(name, float(above / below), f"{above:.4g}/{below:.4g}")
+                                for name, (above, below) in found.items()))
 
 
 def put_in(function: Callable[..., Any], values: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ from math import ceil
 
 from rackline.decisions.answer import Column, Table
 from rackline.decisions.lecture_bench import Bench, routed
-from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, said
+from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, ratio_of, said
 from rackline.facts.machine import Chip, Machine
 from rackline.facts.model import Model
 from rackline.physics import collectives
@@ -24,7 +24,7 @@ V3, DENSE, RACK, H100 = "deepseek-v3", "llama-3.1-405b", "gb200-nvl72", "dgx-h10
 WAYS = 64
 CONTEXT = 8192.0
 BATCH = {V3: 2048.0, DENSE: 512.0}  # sequences over all 64 chips
-PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k"
+PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192"
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ def claims(bench: Bench) -> Iterator[Claim]:
     yield Claim("C7", "step of the other two cuts over the experts' cut", Said("not profitable", "We have selected "
                 "two of them. The other two, in the way models are typically sized, are not profitable",
                 1.0, float("inf"), 1.0),
-                measured_on("step cut along it / step cut along the experts",
-                            {name: found[name].time / best for name in ("model width", "feed-forward width")}), "count",
+                ratio_of("step cut along it / step cut along the experts",
+                         {name: (found[name].time, best) for name in ("model width", "feed-forward width")}), "count",
                 "DeepSeek-V3. For a dense model without experts to cut, the feed-forward width is what is left: see "
-                "the second ranking.", "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8k")
+                "the second ranking.", "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8192")
     yield _tensor(bench)
     yield _neutral(bench)
 
@@ -149,7 +149,7 @@ def _change_of_rack(bench: Bench) -> Claim:
                  cases(collectives.stage_traffic_ratio, {title: {"ratio": ratio, "k": float(moe.top_k), "layers": 1.0}
                                                          for title, ratio in ratios.items()}), "count",
                  f"{ceil(max(ratios.values()) / (2 * moe.top_k))} layers a rack are enough at any of them.",
-                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
+                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")
 
 
 def _link(chip: Chip, stored: str, machine: Machine) -> dict[str, float]:
@@ -177,7 +177,7 @@ def _tensor(bench: Bench) -> Claim:
                  cases(collectives.largest_tensor_cut, found), "count",
                  f"Below 2 the collectives of a cut in two already take longer than the FLOPs: {small:,.0f} numbers "
                  f"wide in DeepSeek-V3, {large:,.0f} in Llama-3.1-405B.",
-                 "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8k")
+                 "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8192")
 
 
 def _neutral(bench: Bench) -> Claim:
@@ -188,9 +188,9 @@ def _neutral(bench: Bench) -> Claim:
                              ("Llama-3.1-405B", DENSE, Layout(tensor=8, data=rack.domain // 8))):
         model, pass_ = bench.model(name), decode(1440.0, CONTEXT)
         racks = 4 * float(pass_time(model, four, replace(one, pipeline=4), pass_).time)
-        found[f"{title}, four racks"] = racks / float(pass_time(model, rack, one, pass_).time)
+        found[f"{title}, four racks"] = (racks, float(pass_time(model, rack, one, pass_).time))
     return Claim("C7", "latency through a pipeline of racks over one rack", said("≈ 1×", 1.0, "Pipelining is neither "
                  "better nor worse for latency", ABOUT),
-                 measured_on("P·stage time / time in one rack, same micro-batch", found), "count",
+                 ratio_of("P·stage time / time in one rack, same micro-batch", found), "count",
                  "Bound by the fullest stage: layers do not divide evenly, and one stage has the head.",
-                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
+                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")

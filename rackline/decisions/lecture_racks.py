@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackline.decisions.lecture_bench import Bench, routed
-from rackline.decisions.lecture_claim import ABOUT, ORDER, Claim, Said, cases, measured_on, said
+from rackline.decisions.lecture_claim import ABOUT, ORDER, Claim, Said, cases, measured_on, ratio_of, said
 from rackline.decisions.lecture_ledger import exchange_time, network_share, step_of
 from rackline.facts.machine import Machine
 from rackline.physics import blackboard, capacity, collectives, experts
@@ -15,7 +15,7 @@ from rackline.systems.memory import memory
 V3, RACK, H100 = "deepseek-v3", "gb200-nvl72", "dgx-h100"
 INFINITE = float("inf")
 STEP = "rackline step deepseek-v3 --on gb200-nvl72"
-PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k"
+PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192"
 
 
 def mixture(bench: Bench) -> Iterator[Claim]:
@@ -24,7 +24,7 @@ def mixture(bench: Bench) -> Iterator[Claim]:
     rack = bench.machine(RACK)
     yield Claim("C2", "share of the experts that see a token", said("1 in 32", 1 / 32, "it's going to route to, and "
                 "it will be a small fraction of them, maybe 1 in 32"),
-                measured_on("k/experts", {"DeepSeek-V3": moe.top_k / moe.experts}), "ratio",
+                ratio_of("k/experts", {"DeepSeek-V3": (moe.top_k, moe.experts)}), "ratio",
                 "8 of 256 routed experts: exactly this, and not the 32 of 256 said before.", "rackline facts "
                 "deepseek-v3")
     yield Claim("C2", "experts on the fullest chip", said("4", 4.0, "We'll just simplify and say we're only going to "
@@ -33,15 +33,15 @@ def mixture(bench: Bench) -> Iterator[Claim]:
                     "on 64 of the rack's chips": {"experts": moe.experts, "chips": 64.0},
                     f"on all {rack.domain}": {"experts": moe.experts, "chips": rack.domain}}), "count",
                 "Leaving chips out loses no speed in the experts: with all of them the fullest chip has as many.",
-                STEP + " --batch 2048 --layout dp64,ep64 --context 4k")
+                STEP + " --batch 2048 --layout dp64,ep64 --context 4096")
     numbers = {"copies": moe.top_k, "width": moe.expert_matrices[0].inputs}
     back = experts.dispatch_bytes(**numbers, wire=2.0)
     yield Claim("C2", "bytes back over bytes out of the experts", said("1×", 1.0, "There's the same communication "
                 "cost paid on the output"),
-                measured_on("copies*width*wire_back/(copies*width*wire_out)", {
-                    "out in fp8, back in bf16 (DeepSeek-V3)": back / experts.dispatch_bytes(**numbers, wire=1.0),
-                    "both in bf16": back / experts.dispatch_bytes(**numbers, wire=2.0)}), "count",
-                "Results come back in the wider format.", STEP + " --batch 2048 --context 4k")
+                ratio_of("copies*width*wire_back/(copies*width*wire_out)", {
+                    "out in fp8, back in bf16 (DeepSeek-V3)": (back, experts.dispatch_bytes(**numbers, wire=1.0)),
+                    "both in bf16": (back, experts.dispatch_bytes(**numbers, wire=2.0))}), "count",
+                "Results come back in the wider format.", STEP + " --batch 2048 --context 4096")
     yield _network(bench)
 
 
@@ -52,17 +52,17 @@ def _network(bench: Bench) -> Claim:
                                     ("8 boxes of 8 H100", bench.machine(H100).with_chips(64)))}
     return Claim("C2", "network time over compute or memory time", Said("below 1", "The hope is that this does not "
                  "become communication limited", 0.0, 1.0, 1.0),
-                 measured_on("network / Max(compute, memory), on the ledger", found), "ratio",
+                 ratio_of("network / Max(compute, memory), on the ledger", found), "ratio",
                  "DeepSeek-V3, decode of 2,048 sequences at 4,096 tokens on 64 chips.",
-                 "rackline step deepseek-v3 --on dgx-h100 --chips 64 --batch 2048 --context 4k")
+                 "rackline step deepseek-v3 --on dgx-h100 --chips 64 --batch 2048 --context 4096")
 
 
 def racks(bench: Bench) -> Iterator[Claim]:
     """Scale-up and scale-out."""
-    sold = {"H100": bench.ratio(H100), "GB200, 800 Gbit/s card": bench.ratio(RACK),
-            "GB200, 400 Gbit/s card": bench.ratio(RACK, slow=True), "B200 box": bench.ratio("dgx-b200")}
+    sold = {"H100": bench.networks(H100), "GB200, 800 Gbit/s card": bench.networks(RACK),
+            "GB200, 400 Gbit/s card": bench.networks(RACK, slow=True), "B200 box": bench.networks("dgx-b200")}
     yield Claim("C3", "scale-up over scale-out bandwidth", said("8×", 8.0, "the scale-out, and it tends to be about "
-                "8x slower in bandwidth", ABOUT), measured_on("W_up/W_out, byte/s a chip one way", sold), "count",
+                "8x slower in bandwidth", ABOUT), ratio_of("W_up/W_out, byte/s a chip one way", sold), "count",
                 "It depends on the network card.", "rackline facts gb200-nvl72")
     yield Claim("C3", "share of an all-to-all that leaves one of two racks", said("half", 0.5, "half the tokens are "
                 "going to want to leave the rack"),
@@ -91,7 +91,8 @@ def _two_racks(bench: Bench) -> Claim:
                      "with the slower card": float(formula(2.0, bench.ratio(RACK, slow=True))),
                      "one copy a rack for all its experts": one_copy}), "count",
                  "½ × 8. Sending one copy to a rack, and spreading it there, hides most of it while several of a "
-                 "token's experts share a rack.", "rackline plan deepseek-v3 --on gb200-nvl72 --chips 144 --context 8k")
+                 "token's experts share a rack.",
+                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 144 --context 8192")
 
 
 def _domains(bench: Bench) -> Iterator[Claim]:
@@ -104,8 +105,8 @@ def _domains(bench: Bench) -> Iterator[Claim]:
                 "rackline facts rubin-ultra-nvl576")
     yield Claim("C4", "growth of the domain beyond Blackwell", said("4×", 4.0, "there is at least a genuine 4x "
                 "increase, which is coming from a much more complicated and difficult rack design"),
-                measured_on("domain / domain of a GB200 NVL72", {
-                    "Rubin Ultra, in packages": sizes["rubin-ultra-nvl576"] / sizes[RACK]}), "count",
+                ratio_of("domain / domain of a GB200 NVL72", {
+                    "Rubin Ultra, in packages": (sizes["rubin-ultra-nvl576"], sizes[RACK])}), "count",
                 "In packages it doubles; counted in dies (576 over 144) it is four. Announced only.",
                 "rackline facts rubin-ultra-nvl576")
     yield Claim("C3", "domain of Hopper", said("8", 8.0, "from Hopper, which was 8, then Blackwell is 72"),
@@ -121,7 +122,7 @@ def _cables(bench: Bench) -> Claim:
     count = [float(capacity.cables(n * rack.domain, a_chip, 1.0)) for n in (1, 2)]
     return Claim("C4", "cables, twice the chips in a rack", said("2×", 2.0, "if I want to double the number of GPUs "
                  "in a rack, I need to run literally twice the density of cables"),
-                 measured_on("chips*links*wires, doubled", {"GB200 NVL72": count[1] / count[0]}), "count",
+                 ratio_of("chips*links*wires, doubled", {"GB200 NVL72": (count[1], count[0])}), "count",
                  f"From {count[0]:,.0f} in an NVL72 ({a_chip:.0f} a chip) to {count[1]:,.0f}.", "rackline facts "
                  "gb200-nvl72")
 
@@ -154,7 +155,7 @@ def sizes(bench: Bench) -> Iterator[Claim]:
                 cases(capacity.largest_model, {"one byte a weight, no KV": bare | {"w": 1.0},
                                                "half a byte": bare | {"w": 0.5}}),
                 "parameters", "A trillion parameters need two boxes, or four bits a weight.",
-                "rackline plan kimi-k2 --on dgx-h100 --context 8k")
+                "rackline plan kimi-k2 --on dgx-h100 --context 8192")
     kimi = bench.model("kimi-k2")
     yield Claim("C5", "bytes of a trillion parameters", said("1 TB", 1e12, "A trillion parameter model only needs "
                 "one terabyte"), measured_on("sum over roles of numbers × bytes", {
@@ -180,27 +181,27 @@ def chips(bench: Bench) -> Iterator[Claim]:
             for p in (1, 2, 4)}
     yield Claim("D4", "KV per chip, four stages over one", said("constant", 1.0, "the memory footprint for the "
                 "number of activations stays constant"),
-                measured_on("b*L*kv/E at P = 4 over P = 1, on the memory map", {
-                    "DeepSeek-V3 on GB200 NVL72 racks": float(held[4].cache / held[1].cache)}), "ratio",
+                ratio_of("b*L*kv/E at P = 4 over P = 1, on the memory map", {
+                    "DeepSeek-V3 on GB200 NVL72 racks": (float(held[4].cache), float(held[1].cache))}), "ratio",
                 "P stages keep P micro-batches in flight, so P cancels; what is above 1 is uneven layers. "
                 "(\"Activations\" means KV here.)", "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 "
-                "--context 8k")
+                "--context 8192")
     yield Claim("D4", "weights per chip, four stages over one", said("1/4", 0.25, "the memory footprint for the "
                 "number of weights keeps going down and down"),
-                measured_on("weights/(E*P) at P = 4 over P = 1", {
-                    "all divided evenly": float(capacity.weights_per_chip(1.0, 72.0, 4.0)
-                                                / capacity.weights_per_chip(1.0, 72.0, 1.0)),
-                    "DeepSeek-V3 on its memory map": float(held[4].weights / held[1].weights)}), "ratio",
+                ratio_of("weights/(E*P) at P = 4 over P = 1", {
+                    "all divided evenly": tuple(capacity.weights_per_chip(model.weight_bytes(), rack.domain, p)
+                                                for p in (4.0, 1.0)),
+                    "DeepSeek-V3 on its memory map": (float(held[4].weights), float(held[1].weights))}), "ratio",
                 f"Embedding and head stay whole on one stage, and {model.depth} layers do not divide by four.",
-                "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
+                "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")
     usable = float(held[2].usable)
     yield Claim("D4", "weights' share of memory", Said("very small", "it's really not much, even two is often "
                 "enough—this term becomes very small", 0.0, 0.1, 1.0),
-                measured_on("weights a chip / usable bytes a chip", {
-                    "two stages": float(held[2].weights) / usable,
-                    "one stage": float(held[1].weights) / usable}), "ratio",
+                ratio_of("weights a chip / usable bytes a chip", {
+                    "two stages": (float(held[2].weights), usable),
+                    "one stage": (float(held[1].weights), usable)}), "ratio",
                 "Taken as at most a tenth, experts dealt over a rack and attention copied on each.",
-                STEP + " --context 8k --layout dp72,ep72")
+                STEP + " --context 8192 --layout dp72,ep72")
     yield _shards(bench, whole)
 
 
@@ -240,7 +241,7 @@ def hops(bench: Bench) -> Iterator[Claim]:
                     "hops of an H100 network": {"t": 0.02, "stages": 4.0, "hop": ours},
                     "the talk's hops, 2.5 ms": {"t": 0.02, "stages": 4.0, "hop": 0.0025}}),
                 "seconds", "Hops are in series, as said; they are short.",
-                "rackline plan deepseek-v3 --on dgx-h100 --chips 32 --context 8k")
+                "rackline plan deepseek-v3 --on dgx-h100 --chips 32 --context 8192")
 
 
 def domain(bench: Bench) -> Iterator[Claim]:
@@ -255,11 +256,11 @@ def domain(bench: Bench) -> Iterator[Claim]:
                 "Eight is the 64 chips used above.", "rackline facts gb200-nvl72")
     yield Claim("C6", "growth of a chip's bandwidth a generation", Said("1.5–2×", "It maybe increases 1.5 or 2x per "
                 "generation",
-                1.5, 2.0), measured_on("W/W_before", {
-                    "H100 to B200": bench.chip("b200").memory_bandwidth.value / old,
-                    "A100 to H100": old / bench.chip("a100").memory_bandwidth.value,
-                    "B200 to Rubin": bench.chip("rubin").memory_bandwidth.value
-                    / bench.chip("b200").memory_bandwidth.value}), "count",
+                1.5, 2.0), ratio_of("W/W_before", {
+                    "H100 to B200": (bench.chip("b200").memory_bandwidth.value, old),
+                    "A100 to H100": (old, bench.chip("a100").memory_bandwidth.value),
+                    "B200 to Rubin": (bench.chip("rubin").memory_bandwidth.value,
+                                      bench.chip("b200").memory_bandwidth.value)}), "count",
                 "More than that in the last two.", "rackline facts b200")
     both = sizes | {"chip_bandwidth": new, "chip_bandwidth_before": old}
     floors = {title: blackboard.latency_floor(s.w, s.N_total, s.W)
@@ -269,12 +270,12 @@ def domain(bench: Bench) -> Iterator[Claim]:
                 ABOUT), cases(capacity.domain_speedup, {"GB200 NVL72 over 8 × H100": both}), "count",
                 f"{rack.domain / box.domain:.0f} times the chips, each {new / old:.1f} times as fast: DeepSeek-V3's "
                 f"floor falls from {1e3 * floors[H100]:.1f} to {1e3 * floors[RACK]:.2g} ms.",
-                "rackline step deepseek-v3 --on dgx-h100 --chips 16 --batch 1 --context 1k")
+                "rackline step deepseek-v3 --on dgx-h100 --chips 16 --batch 1 --context 1024")
     model = bench.model("llama-3.3-70b")
     before, now = (float(step_of(model, machine, 1.0, 8192.0).lower) for machine in (box, rack))
-    found = {"Llama-3.3-70B, one sequence": before / now}
+    found = {"Llama-3.3-70B, one sequence": (before, now)}
     yield Claim("C6", "speed of a whole step, rack over box", said("8×", 8.0, "It lets you just run the model at "
                 "lower latency as a first thing",
-                ORDER), measured_on("ledger's step on a box / on a rack", found), "count",
+                ORDER), ratio_of("ledger's step on a box / on a rack", found), "count",
                 "All-reduces over more chips take part of it back.",
-                "rackline step llama-3.3-70b --on gb200-nvl72 --batch 1 --context 8k")
+                "rackline step llama-3.3-70b --on gb200-nvl72 --batch 1 --context 8192")

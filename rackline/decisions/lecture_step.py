@@ -14,6 +14,7 @@ from rackline.decisions.lecture_claim import (
     Said,
     cases,
     measured_on,
+    ratio_of,
     said,
 )
 from rackline.decisions.lecture_ledger import (
@@ -40,17 +41,17 @@ def modes(bench: Bench) -> Iterator[Claim]:
                             {"DeepSeek-V3 on a GB200 NVL72, 8,192 cached tokens": found.price_at(2.5)}), "count",
                 "Physics asks much less at the cheap end of the frontier, where KV and not weights fill a step; the "
                 "price steepens only near the fast end. The rest of the 6× is how the product is priced.",
-                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k")
+                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192")
     s = bench.on(V3, RACK)
     floor = blackboard.latency_floor(s.w, s.N_total, s.W)
     yield Claim("A8", "fastest token over reading all weights", said("1×", 1.0, "Could you pay 100x more and somehow "
                 "get much faster speeds? … there is a lower bound on latency", ABOUT),
-                measured_on("least time per token of the frontier / (w*N_total/W)",
-                            {"DeepSeek-V3 on a GB200 NVL72": found.fastest_token / floor}), "count",
+                ratio_of("least time per token of the frontier / (w*N_total/W)",
+                         {"DeepSeek-V3 on a GB200 NVL72": (found.fastest_token, floor)}), "count",
                 "There is an end, but a lower one: a user alone reads only the experts that his tokens hit. It "
                 f"comes at {found.fastest:.0f}× the speed of the cheapest point for {found.dearest:.0f}× its price; "
                 f"100× the price buys {found.speed_at(100.0):.0f}×.",
-                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k --goal tpot")
+                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192 --goal tpot")
     yield _slow(bench)
 
 
@@ -61,13 +62,13 @@ def _slow(bench: Bench) -> Claim:
         known = {"L": context, "N_active": s.N_active, "kv": s.kv, "F": s.F, "W": s.W}
         batch = operating.operating_batch(s.C, weights=s.weights, **known)
         cost = blackboard.token_time(batch, blackboard.step_time(batch, weights=s.weights, **known))
-        found[f"{context:,.0f} tokens"] = float(cost / blackboard.token_time_floor(**known))
+        found[f"{context:,.0f} tokens"] = (float(cost), float(blackboard.token_time_floor(**known)))
     return Claim("A8", "cost over that of an endless batch", said("≈ 1×", 1.0, "would just live on this line. It "
                  "wouldn't help much because you're not able to amortize the KV values over a much bigger batch",
                  ABOUT),
-                 measured_on("c(operating batch)/c(endless batch), c = t/B", found), "count",
+                 ratio_of("c(operating batch)/c(endless batch), c = t/B", found), "count",
                  "Cost per token at the operating batch over that of an endless one, DeepSeek-V3 on a GB200 NVL72: a "
-                 "slow mode saves this factor at most.", "rackline step deepseek-v3 --on gb200-nvl72 --context 8k")
+                 "slow mode saves this factor at most.", "rackline step deepseek-v3 --on gb200-nvl72 --context 8192")
 
 
 def roofline(bench: Bench) -> Iterator[Claim]:
@@ -94,7 +95,7 @@ def _attention_compute(bench: Bench) -> Claim:
                  measured_on("r = L·pair_flops/(2·N_active), on the ledger", found), "ratio",
                  "Taken as at most a tenth. Latent attention trades bytes for FLOPs: absorbed, each of its "
                  f"{own.heads} heads scores {own.cache_width} numbers a cached token.",
-                 "rackline step deepseek-v3 --on gb200-nvl72 --context 8k --against context")
+                 "rackline step deepseek-v3 --on gb200-nvl72 --context 8192 --against context")
 
 
 def _against_the_ledger(bench: Bench) -> Claim:
@@ -103,10 +104,11 @@ def _against_the_ledger(bench: Bench) -> Claim:
                                         ("Llama-3.1-405B on a GB200 NVL72", "llama-3.1-405b", RACK, 576.0)):
         s = bench.on(name, machine)
         simple = blackboard.step_time(batch, 4096.0, s.N_active, s.weights, s.kv, s.F, s.W)
-        found[title] = float(step_of(bench.model(name), bench.machine(machine), batch, 4096.0).lower / simple)
+        ledger = step_of(bench.model(name), bench.machine(machine), batch, 4096.0)
+        found[title] = (float(ledger.lower), float(simple))
     return Claim("A1", "the ledger's step over the two terms'", said("≈ 1×", 1.0, "this gives us very strong "
                  "predictive power, even with a simple model", ABOUT),
-                 measured_on("max over resources of the ledger's sums / Max(2*B*N_active/F, (weights + B*L*kv)/W)",
+                 ratio_of("max over resources of the ledger's sums / Max(2*B*N_active/F, (weights + B*L*kv)/W)",
                              found), "count",
                  "At 4,096 cached tokens, the fastest layout that fits. The ledger adds what the two terms leave "
                  "out: attention weights copied on every data rank, copied or uncut KV, whole experts on 72 chips.",
@@ -120,25 +122,24 @@ def latency(bench: Bench) -> Iterator[Claim]:
     moe = routed(model)
     yield Claim("A2", "weights read in a step over all weights", said("all", 1.0, "I need to read all of my total "
                 "parameters from memory into the chips … I can't do any better than that"),
-                measured_on("bytes of weights on the ledger / (w*N_total)",
-                            {f"batch {batch:,.0f}": weights_read(model, batch) / s.weights
-                             for batch in (1024.0, 1.0)}), "ratio",
+                ratio_of("bytes of weights on the ledger / (w*N_total)",
+                         {f"batch {batch:,.0f}": (weights_read(model, batch), s.weights)
+                          for batch in (1024.0, 1.0)}), "ratio",
                 f"The floor is {1e3 * blackboard.latency_floor(s.w, s.N_total, s.W):.3g} ms for DeepSeek-V3 on a "
                 f"GB200 NVL72. A single token asks {moe.top_k} of {moe.experts} experts, so it reads far less: the "
                 "floor is that of a batch that hits every expert.",
-                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 1k")
+                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 1024")
     yield Claim("A9", "share of the experts that a step reads", said("all", 1.0, "We need to fetch all of the "
                 "weights … the total number of parameters, not just the active parameters"),
-                measured_on("n/experts = 1 - (1 - k/experts)**tokens",
-                            {f"batch {batch:,.0f}": experts.touched(moe.experts, moe.top_k, batch) / moe.experts
-                             for batch in (2400.0, 256.0, 64.0, 8.0, 1.0)}), "ratio",
+                ratio_of("n/experts, n = experts*(1 - (1 - k/experts)**tokens)",
+                         {f"batch {batch:,.0f}": (experts.touched(moe.experts, moe.top_k, batch), moe.experts)
+                          for batch in (2400.0, 256.0, 64.0, 8.0, 1.0)}), "ratio",
                 f"DeepSeek-V3: {moe.top_k} of {moe.experts} experts a token, drawn evenly.",
-                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1,8,64,256,2400 --context 1k")
+                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1,8,64,256,2400 --context 1024")
     yield Claim("A2", "slope of KV over slope of compute at 100k", said("≈ 1×", 1.0, "suppose the optimal is 100K "
                 "context length", ORDER),
-                measured_on("(L*kv/W)/(2*N_active/F)",
-                            {"DeepSeek-V3 on a GB200 NVL72":
-                             blackboard.kv_time(1.0, 1e5, s.kv, s.W) / blackboard.compute_time(1.0, s.N_active, s.F)}),
+                ratio_of("(L*kv/W)/(2*N_active/F)", {"DeepSeek-V3 on a GB200 NVL72": (
+                    blackboard.kv_time(1.0, 1e5, s.kv, s.W), blackboard.compute_time(1.0, s.N_active, s.F))}),
                 "count", "Where it is above 1 the KV line lies above the compute line at every batch: memory stays "
                 "the limit however large the batch.", "rackline step deepseek-v3 --on gb200-nvl72 --context 100k")
 
@@ -170,7 +171,7 @@ def _half(bench: Bench) -> Claim:
                  measured_on("Min(1, L*/L) at L = 2·L*; mfu at the largest batch that fits",
                              {"endless batch": endless, f"batch {fits:,.0f}, all that fits": real}), "ratio",
                  "Exact in the limit of a large batch; the weights' reads take the rest.",
-                 "rackline step deepseek-v3 --on gb200-nvl72 --context 3422")
+                 f"rackline step deepseek-v3 --on gb200-nvl72 --context {2 * balance:.0f}")
 
 
 def _sparse_growth(bench: Bench) -> Claim:
@@ -178,11 +179,11 @@ def _sparse_growth(bench: Bench) -> Claim:
     root = _root(LONG) / _root(LONG / 4)
     return Claim("A6", "growth of sparse KV reads, 4 times the context", said("2×", root, "DeepSeek papers that have "
                  "published sparse attention end up putting a square root in this term"),
-                 measured_on("cache bytes of a decode at 128k / at 32k, on the ledger",
-                             {"DeepSeek-V3.2": bytes_of_cache(sparse, LONG) / bytes_of_cache(sparse, LONG / 4)}),
+                 ratio_of("cache bytes of a decode at 128k / at 32k, on the ledger",
+                          {"DeepSeek-V3.2": (bytes_of_cache(sparse, LONG), bytes_of_cache(sparse, LONG / 4))}),
                  "count", "DeepSeek-V3.2 reads a fixed 2,048 tokens, and an indexer's small keys for every cached "
                  "token: constant plus linear, no root.",
-                 "rackline step deepseek-v3.2 --on gb200-nvl72 --context 32k,128k --against context --batch 256")
+                 "rackline step deepseek-v3.2 --on gb200-nvl72 --context 32768,131072 --against context --batch 256")
 
 
 def _root(cached: float) -> float:
@@ -192,12 +193,12 @@ def _root(cached: float) -> float:
 def _sparse_share(bench: Bench) -> Claim:
     names = {"DeepSeek-V3.2 (top 2,048 + indexer)": "deepseek-v3.2", "gpt-oss-120b (windows)": "gpt-oss-120b",
              "Gemma-3-27B (windows)": "gemma-3-27b"}
-    found = {title: bytes_of_cache(model, LONG) / (LONG * model.kv_bytes_per_token())
+    found = {title: (bytes_of_cache(model, LONG), LONG * model.kv_bytes_per_token())
              for title, model in ((title, bench.model(name)) for title, name in names.items())}
     return Claim("A6", "KV read at 128k over dense attention's", said("0.3 %", _root(LONG) / LONG, "sparse attention "
                                                                       "… gives you a big improvement … you get this "
                                                                       "square root", ORDER),
-                 measured_on("cache bytes of a decode / (L·kv), on the ledger", found), "ratio",
+                 ratio_of("cache bytes of a decode / (L·kv), on the ledger", found), "ratio",
                  "The lecture's figure here is √L/L. What is published saves far less, and of reads only: top-k "
                  "attention keeps the whole cache.", "rackline facts deepseek-v3.2")
 
@@ -217,7 +218,7 @@ def cost(bench: Bench) -> Iterator[Claim]:
                     blackboard.token_time(2.0, blackboard.weight_time(s.weights, s.W))
                     / blackboard.token_time(1.0, blackboard.weight_time(s.weights, s.W)))}), "count",
                 "A constant over B is a hyperbola: the exponent is −1.",
-                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 1k")
+                "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:4096 --context 1024")
 
 
 def _penalty(bench: Bench) -> Claim:
@@ -245,8 +246,8 @@ def batch(bench: Bench) -> Iterator[Claim]:
     talk = [r[title] for title in ("H100 fp8", "A100 bf16", "B200 fp8")]
     yield Claim("A4", "most over least balance through the years", said("stable", 1.0, "From A100 to H100 to B100 … "
                 "it has remained reasonably stable", BALLPARK),
-                measured_on("max R / min R", {"A100, H100, B200": max(talk) / min(talk),
-                                              "all thirteen chips looked at": max(r.values()) / min(r.values())}),
+                ratio_of("max R / min R", {"A100, H100, B200": (max(talk), min(talk)),
+                                           "all thirteen chips looked at": (max(r.values()), min(r.values()))}),
                 "count",
                 "Stable where chips are made for the same market; chips made for export or for capacity differ far "
                 "more.",
@@ -293,17 +294,18 @@ def _doubled() -> Claim:
                              {f"{word} it": times * blackboard.balance_batch(**lecture)
                               for word, times in (("double", 2.0), ("triple", 3.0))}), "count",
                  "Two to three thousand is the balance itself, once.",
-                 "rackline step deepseek-v3 --on gb200-nvl72 --batch 4800,7200 --context 1k")
+                 "rackline step deepseek-v3 --on gb200-nvl72 --batch 4800,7200 --context 1024")
 
 
 def _with_kv(bench: Bench) -> Claim:
     s = bench.on(V3, RACK)
     bare = blackboard.balance_batch(s.F, s.W, s.w, s.N_total, s.N_active)
     balance = blackboard.balance_context(s.N_active, s.kv, s.F, s.W)
-    found = {f"{context:,.0f} tokens": float(blackboard.balance_batch_with_kv(
-        context, s.N_active, s.weights, s.kv, s.F, s.W) / bare) for context in (1024.0, 256.0)}
+    found = {f"{context:,.0f} tokens": (float(blackboard.balance_batch_with_kv(
+        context, s.N_active, s.weights, s.kv, s.F, s.W)), bare) for context in (1024.0, 256.0)}
     return Claim("A4", "growth of B* once KV is read", Said("larger", "if you included the KV cache, the implication "
                  "would be that the optimal batch size... Should grow larger", 1.0, INFINITE, 1.0),
-                 measured_on("B*(L)/B*(0)", found), "count",
+                 ratio_of("B*(L)/B*(0)", found), "count",
                  f"DeepSeek-V3 on a GB200 NVL72. From {balance:,.0f} tokens on (L*) no batch balances: KV alone "
-                 "takes longer than compute.", "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:16k --context 1k")
+                 "takes longer than compute.",
+                 "rackline step deepseek-v3 --on gb200-nvl72 --batch 1:16k --context 1024")
