@@ -63,9 +63,9 @@ def _cells(*texts: str) -> str:
 
 def _details(entry: Entry) -> str:
     c, case = entry.claim, entry.claim.ours.cases[0]
-    numbers = f" = {case.numbers}" if case.numbers != case.where else f" ({case.where})"
+    numbers = f" = {case.numbers}" if case.numbers else f" ({case.where})"
     return (f"**{entry.number}** “{c.said.quote}”\n\n"
-            f"`{c.ours.equation}`{numbers} = {show(case.value, c.unit)}. {c.reason}\n\n"
+            f"`{c.ours.equation}`{numbers} = {show(case.value, c.unit)}. {c.reason}".rstrip() + "\n\n"
             f"`{c.command}`\n")
 
 

@@ -106,8 +106,8 @@ def _notes(found: Asked) -> Iterator[str]:
 def _explain(found: Asked) -> Iterator[Line]:
     for entry in found.entries:
         claim, case = entry.claim, entry.claim.ours.cases[0]
-        yield Line(f"{entry.number} {claim.what} ({case.where})", claim.ours.equation, case.numbers, case.value,
-                   claim.unit)
+        yield Line(f"{entry.number} {claim.what} ({case.where})", claim.ours.equation,
+                   case.numbers or f"{case.value:.4g} ({case.where})", case.value, claim.unit)
 
 
 def _sources(bench: Bench) -> Iterator[Source]:

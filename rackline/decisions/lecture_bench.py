@@ -46,6 +46,13 @@ class Bench:
         found, stored = self.chip(chip), BALANCES[chip]
         return {"F": found.flops[stored].value, "W": found.memory_bandwidth.value, "w": bytes_per_number(stored)}
 
+    def announced(self, chip: str) -> dict[str, float]:
+        """The same with the most FLOP/s in fp4 that a maker has announced."""
+        found = self.chip(chip)
+        fp4 = found.flops["fp4"]
+        return {"F": fp4.value if fp4.high is None else fp4.high, "W": found.memory_bandwidth.value,
+                "w": bytes_per_number("fp4")}
+
     def balances(self) -> dict[str, float]:
         """The balance of every chip, under its name and number format."""
         return {f"{spoken(name)} {stored}": float(machine_balance(**self.balance(name)))

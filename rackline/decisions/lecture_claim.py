@@ -41,7 +41,7 @@ def said(figure: str, value: float, quote: str, within: float = STATED) -> Said:
 
 @dataclass(frozen=True)
 class Case:
-    """Our value for one model, machine or set of assumptions, and its equation with numbers put in."""
+    """Our value for one model, machine or set of assumptions; where there is one, its equation with numbers put in."""
 
     where: str
     value: float
@@ -69,8 +69,7 @@ def cases(function: Callable[..., Any], found: dict[str, dict[str, float]]) -> O
 
 def measured_on(equation: str, found: dict[str, float]) -> Ours:
     """Values found on the ledger, the memory map or the search, which are no single equation."""
-    return Ours(equation, tuple(Case(name, float(value), f"{float(value):.4g}, by the program for {name}")
-                                for name, value in found.items()))
+    return Ours(equation, tuple(Case(name, float(value), "") for name, value in found.items()))
 
 
 def ratio_of(equation: str, found: dict[str, tuple[float, float]]) -> Ours:

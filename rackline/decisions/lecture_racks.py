@@ -110,8 +110,8 @@ def _domains(bench: Bench) -> Iterator[Claim]:
                 "In packages it doubles; counted in dies (576 over 144) it is four. Announced only.",
                 "rackline facts rubin-ultra-nvl576")
     yield Claim("C3", "domain of Hopper", said("8", 8.0, "from Hopper, which was 8, then Blackwell is 72"),
-                measured_on("chips joined by scale-up", {"H100 box": float(sizes[H100])}), "count", "", "rackline "
-                "facts dgx-h100")
+                measured_on("chips joined by scale-up", {"H100 box": float(sizes[H100])}), "count",
+                "One box is one domain.", "rackline facts dgx-h100")
 
 
 def _cables(bench: Bench) -> Claim:
@@ -132,7 +132,8 @@ def sizes(bench: Bench) -> Iterator[Claim]:
     box, rack = (_memory(bench.machine(name)) for name in (H100, RACK))
     yield Claim("C5", "memory of eight Hoppers", said("640 GB", 640e9, "you had eight Hoppers, and I think that's "
                 "640 gigabytes",
-                ), cases(capacity.domain_capacity, {"8 × H100": _parts(bench.machine(H100))}), "bytes", "",
+                ), cases(capacity.domain_capacity, {"8 × H100": _parts(bench.machine(H100))}), "bytes",
+                "Decimal gigabytes, as data sheets have them.",
                 "rackline facts dgx-h100")
     yield Claim("C5", "memory of a Blackwell rack", Said("10–20 TB", "a scale-up on the order of 10-20 terabytes",
                 10e12, 20e12),
@@ -194,6 +195,7 @@ def chips(bench: Bench) -> Iterator[Claim]:
                     "DeepSeek-V3 on its memory map": (float(held[4].weights), float(held[1].weights))}), "ratio",
                 f"Embedding and head stay whole on one stage, and {model.depth} layers do not divide by four.",
                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")
+    yield _micro(bench)
     usable = float(held[2].usable)
     yield Claim("D4", "weights' share of memory", Said("very small", "it's really not much, even two is often "
                 "enough—this term becomes very small", 0.0, 0.1, 1.0),
@@ -203,6 +205,17 @@ def chips(bench: Bench) -> Iterator[Claim]:
                 "Taken as at most a tenth, experts dealt over a rack and attention copied on each.",
                 STEP + " --context 8192 --layout dp72,ep72")
     yield _shards(bench, whole)
+
+
+def _micro(bench: Bench) -> Claim:
+    s = bench.on(V3, RACK)
+    known = s.of("F", "W", "w", "N_total", "N_active")
+    return Claim("D4", "sequences in a micro-batch, four stages", said("4", 4.0, "The micro-batch size here ends up "
+                 "being equal to the number of pipeline stages"),
+                 cases(blackboard.balance_batch, {"DeepSeek-V3 on GB200 NVL72": known}),
+                 "count", "It is the number of micro-batches that equals the stages; the size of each is the balance "
+                 "batch.",
+                 "rackline step deepseek-v3 --on gb200-nvl72 --chips 288 --layout dp72,ep72,pp4 --context 1024")
 
 
 def _shards(bench: Bench, whole: Layout) -> Claim:

@@ -239,7 +239,8 @@ def batch(bench: Bench) -> Iterator[Claim]:
     yield Claim("A4", "balance of a chip, F·w/(2·W)", said("≈ 300", 300.0, "On most GPUs, this ends up being "
                 "somewhere around 300", ABOUT),
                 cases(blackboard.machine_balance,
-                      {title: bench.balance(name) for title, name in zip(r, BALANCES, strict=True)}),
+                      {title: bench.balance(name) for title, name in zip(r, BALANCES, strict=True)}
+                      | {"Rubin fp4, the most announced": bench.announced("rubin")}),
                 "count", "True of NVIDIA's data-centre chips in fp8 and of TPU v7; older, export and newest chips "
                 "differ.",
                 "rackline facts h100")

@@ -11,6 +11,7 @@ from rackline.physics import attention, blackboard, capacity, operating, paramet
 
 V3, RACK = "deepseek-v3", "gb200-nvl72"
 TALK_BATCH, TALK_RATE = 2000.0, 64.0  # the talk's batch and trains a second
+TALK_STEP = 2e5  # tokens from which a long context costs more
 TALK_ACTIVE = 1e11  # "the number of activated parameters is a hundred billion"
 STEP = "rackline step deepseek-v3 --on gb200-nvl72"
 
@@ -109,7 +110,7 @@ def _joint(bench: Bench) -> Iterator[Claim]:
 
 def prices(bench: Bench) -> Iterator[Claim]:
     """Bytes per token from a long-context price."""
-    talk = {"w": 1.0, "N_active": TALK_ACTIVE, "R": 300.0, "L0": 2e5}
+    talk = {"w": 1.0, "N_active": TALK_ACTIVE, "R": 300.0, "L0": TALK_STEP}
     yield Claim("F1", "KV bytes a token behind a step at 200k", said("1,667 B", 1667.0, "1667. Almost two kilobytes"),
                 cases(passes_and_prices.kv_from_price_step, {
                     "the talk's numbers, one byte a weight": talk,
@@ -117,6 +118,7 @@ def prices(bench: Bench) -> Iterator[Claim]:
                     "balance of a GB200": talk | {"R": bench.balances()["GB200 fp8"]}}), "bytes",
                 "The arithmetic is right; bytes per weight are left out of it.",
                 "rackline step deepseek-v3 --on gb200-nvl72 --context 200k --batch 64")
+    yield from _contradiction(bench)
     sizes = {"layers": 1.0, "kv_heads": 8.0, "head_dim": 128.0}
     yield Claim("F2", "a plausible architecture's KV bytes a token", said("1,667 B", 1667.0, "8 KV heads and a "
                 "d-head of 128. That gives you exactly this number", ABOUT),
@@ -131,6 +133,27 @@ def prices(bench: Bench) -> Iterator[Claim]:
                 ORDER), measured_on("sum over layers of numbers cached × 2 bytes", found), "bytes",
                 "In bf16. One layer's cache shared by all layers, at one byte a number, is far from what is published.",
                 "rackline facts deepseek-v3")
+
+
+def _contradiction(bench: Bench) -> Iterator[Claim]:
+    """Differences between the talk's two readings of prices."""
+    s = bench.on(V3, RACK)
+    talk = {"w": 1.0, "N_active": TALK_ACTIVE, "R": bench.balances()["GB200 fp8"], "L0": TALK_STEP}
+    kv = float(passes_and_prices.kv_from_price_step(**talk))
+    known = {"N_active": TALK_ACTIVE, "weights": 8 * TALK_ACTIVE, "kv": kv, "F": s.F, "W": s.W, "B": 1e6}
+    yield Claim("A10", "output over input cost, if 200k is the balance", said("5×", 5.0, "So let's say it's 5x more "
+                "expensive", ABOUT),
+                cases(passes_and_prices.decode_over_prefill,
+                      {f"{context:,.0f} tokens": known | {"L": context} for context in (20e3, 200e3)}), "count",
+                "The two readings of prices exclude one another: with a balance at 200k a large batch of shorter "
+                "contexts is bound by compute, so output would cost what input does. One of the two balances, or the "
+                "batch, is not what the talk takes it for.", STEP + " --context 16384")
+    yield Claim("F1", "longest context that a 50 % premium covers", said("1M", 1e6, "You would like to ensure that "
+                "no matter what the context length is, you are still profitable"),
+                cases(passes_and_prices.premium_covers, {"from 200k, linear KV": {"L0": TALK_STEP, "premium": 1.5}}),
+                "tokens",
+                f"A million tokens would need {float(passes_and_prices.premium_needed(1e6, TALK_STEP)):.0f}× where "
+                "KV grows with the context.", STEP + " --context 200k --batch 64")
 
 
 def prefill(bench: Bench) -> Iterator[Claim]:

@@ -185,6 +185,10 @@ def test_drain_time_of_each_chip(chip, drain):
     ("time per token with four stages", "the talk's hops, 2.5 ms", 0.03),
     ("MFU at twice the balance context", "endless batch", 0.5),
     ("memory of eight Hoppers", "8 × H100", 640e9),
+    ("output over input cost, if 200k is the balance", "20,000 tokens", 1.0),
+    ("longest context that a 50 % premium covers", "from 200k, linear KV", 300e3),
+    ("balance of a chip, F·w/(2·W)", "Rubin fp4, the most announced", 570),
+    ("cost at batch 1 over the floor", "all weights charged", 5584),
 ])
 def test_check_values(what, case, expected):
     assert by_case(what)[case] == pytest.approx(expected, rel=5e-3)
