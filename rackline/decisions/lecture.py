@@ -13,11 +13,9 @@ from rackline.decisions.lecture_boards import KEY_POINTS, Asked, Entry, asked, p
 from rackline.decisions.lecture_claim import CONDITION, DIFFERS, HOLDS
 from rackline.decisions.lecture_plots import PLOTS
 from rackline.facts.fact import named_facts
-from rackline.units import show
 
 LECTURE = Source("the lecture", "quoted in --json", "Reiner Pope's blackboard lecture with Dwarkesh Patel, "
-                 "transcript; and "
-                 "skim.plus, 33 key points of it", "2026-11-21")
+                 "transcript; and skim.plus, 33 key points of it", "2026-11-21")
 _TITLES = ("line", "row", "claim", "lecture", "ours", "verdict", "equation", "explore")
 
 
@@ -50,8 +48,8 @@ def _headline(found: Asked) -> str:
     if not found.entries:
         return f"{title}: {later}."
     counts = _counts(found.entries)
-    text = (f"{title}: {_plural(len(found.entries), 'line')}, of which {counts[HOLDS]} hold, {counts[CONDITION]} hold "
-            f"with a condition, {counts[DIFFERS]} differ")
+    text = (f"{title}: {_plural(len(found.entries), 'line')}, of which {counts[HOLDS]} hold, {counts[CONDITION]} "
+            f"hold with a condition, {counts[DIFFERS]} differ")
     return f"{text}; {later}." if later else f"{text}."
 
 
@@ -72,7 +70,7 @@ def _tables(found: Asked, bench: Bench) -> Iterator[Table]:
 
 def _row(entry: Entry) -> tuple[str, ...]:
     claim = entry.claim
-    return (entry.number, claim.row, claim.what, claim.said.figure, show(claim.ours.value, claim.unit), claim.verdict,
+    return (entry.number, claim.row, claim.what, claim.said.figure, claim.shown, claim.verdict,
             claim.ours.equation, claim.command)
 
 
@@ -91,13 +89,16 @@ def point_verdict(found: Asked, rows: tuple[str, ...]) -> str:
 
 
 def _notes(found: Asked) -> Iterator[str]:
-    """Why: of every line of what was asked for; of those that do not simply hold in the whole lecture."""
+    """What was said and why, of every line of a board; of those that do not simply hold in the whole lecture, why."""
     for entry in found.entries:
-        if entry.claim.reason and not (found.all and entry.claim.verdict == HOLDS):
-            yield f"{entry.number} {entry.claim.what}: {entry.claim.reason}"
+        claim = entry.claim
+        if not found.all:
+            yield f"{entry.number} “{claim.said.quote}” {claim.reason}".rstrip()
+        elif claim.verdict != HOLDS:
+            yield f"{entry.number} {claim.what}: {claim.reason}"
     if found.entries:
-        yield ("A line holds if ours lies within 5 % of a figure stated, 25 % of one said to be about so, a factor of 2 "
-               "of a ballpark, √10 of an order of magnitude; with a condition if only some of the cases do.")
+        yield ("A line holds if ours lies within 5 % of a figure stated, 25 % of one said to be about so, a factor "
+               "of 2 of a ballpark, √10 of an order of magnitude; with a condition if only some of the cases do.")
     if found.all:
         yield "rackline lecture BOARD (a board's name or number, a line as 4.2, a row as A4) shows only that."
 
@@ -105,8 +106,8 @@ def _notes(found: Asked) -> Iterator[str]:
 def _explain(found: Asked) -> Iterator[Line]:
     for entry in found.entries:
         claim, case = entry.claim, entry.claim.ours.cases[0]
-        yield Line(f"{entry.number} {claim.what} ({case.where})", claim.ours.equation, case.numbers, case.value,
-                   claim.unit)
+        yield Line(f"{entry.number} {claim.what} ({case.where})", claim.ours.equation,
+                   case.numbers or f"{case.value:.4g} ({case.where})", case.value, claim.unit)
 
 
 def _sources(bench: Bench) -> Iterator[Source]:

@@ -9,7 +9,7 @@ from rackline.facts import hardware
 from rackline.facts.fact import Fact
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.machine import Chip, Machine
-from rackline.facts.model import Attention, Model
+from rackline.facts.model import Attention, FeedForward, Model
 from rackline.facts.models import model as read_model
 from rackline.physics.attention import pair_flops
 from rackline.physics.blackboard import machine_balance
@@ -46,6 +46,13 @@ class Bench:
         found, stored = self.chip(chip), BALANCES[chip]
         return {"F": found.flops[stored].value, "W": found.memory_bandwidth.value, "w": bytes_per_number(stored)}
 
+    def announced(self, chip: str) -> dict[str, float]:
+        """The same with the most FLOP/s in fp4 that a maker has announced."""
+        found = self.chip(chip)
+        fp4 = found.flops["fp4"]
+        return {"F": fp4.value if fp4.high is None else fp4.high, "W": found.memory_bandwidth.value,
+                "w": bytes_per_number("fp4")}
+
     def balances(self) -> dict[str, float]:
         """The balance of every chip, under its name and number format."""
         return {f"{spoken(name)} {stored}": float(machine_balance(**self.balance(name)))
@@ -56,19 +63,29 @@ class Bench:
         found = self.chip(chip)
         return {"C": found.memory_capacity.value, "W": found.memory_bandwidth.value}
 
-    def ratio(self, machine: str, *, slow: bool = False) -> float:
-        """Scale-up over scale-out bandwidth of a chip; slow: with the slowest network card that it is sold with."""
+    def networks(self, machine: str, *, slow: bool = False) -> tuple[float, float]:
+        """Scale-up and scale-out byte/s of a chip; slow: with the slowest network card that it is sold with."""
         found = self.machine(machine)
         assert found.scale_up
         assert found.scale_out
         out = found.scale_out.bandwidth
-        return found.scale_up.bandwidth.value / (out.low if slow and out.low is not None else out.value)
+        return found.scale_up.bandwidth.value, out.low if slow and out.low is not None else out.value
+
+    def ratio(self, machine: str, *, slow: bool = False) -> float:
+        """Scale-up over scale-out bandwidth of a chip."""
+        inside, outside = self.networks(machine, slow=slow)
+        return inside / outside
 
 
 def spoken(chip: str) -> str:
     """A chip's name as people say it."""
     named = {"h100-pcie": "H100 PCIe", "rubin": "Rubin"}
     return chip.replace("tpu-", "TPU ") if chip.startswith("tpu") else named.get(chip, chip.upper())
+
+
+def routed(model: Model) -> FeedForward:
+    """The routed feed-forward of a model."""
+    return next(f for f, _ in model.feed_forwards() if f.experts)
 
 
 def attention_of(model: Model) -> tuple[Attention, int]:

@@ -41,7 +41,7 @@ def said(figure: str, value: float, quote: str, within: float = STATED) -> Said:
 
 @dataclass(frozen=True)
 class Case:
-    """Our value for one model, machine or set of assumptions, and its equation with numbers put in."""
+    """Our value for one model, machine or set of assumptions; where there is one, its equation with numbers put in."""
 
     where: str
     value: float
@@ -69,7 +69,13 @@ def cases(function: Callable[..., Any], found: dict[str, dict[str, float]]) -> O
 
 def measured_on(equation: str, found: dict[str, float]) -> Ours:
     """Values found on the ledger, the memory map or the search, which are no single equation."""
-    return Ours(equation, tuple(Case(name, float(value), name) for name, value in found.items()))
+    return Ours(equation, tuple(Case(name, float(value), "") for name, value in found.items()))
+
+
+def ratio_of(equation: str, found: dict[str, tuple[float, float]]) -> Ours:
+    """One computed number over another, in named cases."""
+    return Ours(equation, tuple(Case(name, float(above / below), f"{above:.4g}/{below:.4g}")
+                                for name, (above, below) in found.items()))
 
 
 def put_in(function: Callable[..., Any], values: dict[str, float]) -> str:
@@ -90,6 +96,11 @@ class Claim:
     why: str
     command: str
     assumed: str = ""  # a condition that the numbers cannot show
+
+    @property
+    def shown(self) -> str:
+        """Our value as text; a multiple as the lecture says it."""
+        return show(self.ours.value, self.unit) + ("×" if self.said.figure.endswith("×") else "")
 
     @property
     def agreeing(self) -> tuple[Case, ...]:
@@ -114,7 +125,7 @@ class Claim:
         if len(self.ours.cases) == 1:
             return ""
         against = [case for case in self.ours.cases if case not in self.agreeing]
-        agreeing, differing = (", ".join(f"{c.where} {show(c.value, self.unit)}" for c in group)
+        agreeing, differing = (", ".join(f"{c.where} ({show(c.value, self.unit)})" for c in group)
                                for group in (self.agreeing, against))
         if not agreeing or not differing:
             return f"Here: {agreeing or differing}."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 
 from rackline.decisions.answer import Column, Table
-from rackline.decisions.lecture_bench import Bench
-from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, said
+from rackline.decisions.lecture_bench import Bench, routed
+from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, ratio_of, said
 from rackline.facts.machine import Chip, Machine
 from rackline.facts.model import Model
 from rackline.physics import collectives
@@ -23,7 +24,7 @@ V3, DENSE, RACK, H100 = "deepseek-v3", "llama-3.1-405b", "gb200-nvl72", "dgx-h10
 WAYS = 64
 CONTEXT = 8192.0
 BATCH = {V3: 2048.0, DENSE: 512.0}  # sequences over all 64 chips
-PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8k"
+PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ _DENSE = {"feed-forward width and heads": Layout(tensor=WAYS), "context": Layout
 _REASONS = {
     "experts": "weights are read once by the whole domain; a token travels to its few experts only",
     "feed-forward width": "every token travels to every chip, for slivers of an expert",
-    "feed-forward width and heads": "weights divide, but KV heads are copied once they run out, and every chip adds up "
-                                    "every token",
+    "feed-forward width and heads": "weights divide, but KV heads are copied once they run out, and every chip adds "
+                                    "up every token",
     "heads": "one latent cache serves all heads, so each chip keeps and reads all of it",
     "context": "KV divides without copies, but every chip adds up every token",
     "model width": "the sums inside every feed-forward have to be added up over all chips, too",
@@ -122,37 +123,33 @@ def claims(bench: Bench) -> Iterator[Claim]:
     found = {c.name: c for c in cuts(bench, V3)}
     order = list(found)
     yield Claim("C7", "place of the experts among all cuts", said("1st", 1.0, "The standard practice here, and it is "
-                "the best "
-                "solution, is to use expert parallelism"),
+                "the best solution, is to use expert parallelism"),
                 measured_on("rank of the step's time among seven cuts", {"DeepSeek-V3 on GB200 NVL72":
                                                                         order.index("experts") + 1.0}), "count",
                 f"In order: {', '.join(order)}.", PLAN)
     best = found["experts"].time
     yield Claim("C7", "step of the other two cuts over the experts' cut", Said("not profitable", "We have selected "
-                "two of them. The "
-                "other two, in the way models are typically sized, are not profitable", 1.0, float("inf"), 1.0),
-                measured_on("step cut along it / step cut along the experts",
-                            {name: found[name].time / best for name in ("model width", "feed-forward width")}), "count",
+                "two of them. The other two, in the way models are typically sized, are not profitable",
+                1.0, float("inf"), 1.0),
+                ratio_of("step cut along it / step cut along the experts",
+                         {name: (found[name].time, best) for name in ("model width", "feed-forward width")}), "count",
                 "DeepSeek-V3. For a dense model without experts to cut, the feed-forward width is what is left: see "
-                "the "
-                "second ranking.", "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8k")
+                "the second ranking.", "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8192")
     yield _tensor(bench)
     yield _neutral(bench)
 
 
 def _change_of_rack(bench: Bench) -> Claim:
-    moe = next(f for f, _ in bench.model(V3).feed_forwards() if f.experts)
+    moe = routed(bench.model(V3))
     ratios = {"8× slower, as said": 8.0, "GB200 NVL72": bench.ratio(RACK),
               "with the slower card": bench.ratio(RACK, slow=True)}
     return Claim("D1", "time on scale-up over scale-out, a rack a layer", Said("≥ 1 (2)", "So we need the product of "
-                 "these three "
-                 "things to be bigger than 8 … Typically we have a fairly large number of activated experts. It "
-                 "could be "
-                 "8 by itself", 1.0, float("inf"), 1.0),
+                 "these three things to be bigger than 8 … Typically we have a fairly large number of activated "
+                 "experts. It could be 8 by itself", 1.0, float("inf"), 1.0),
                  cases(collectives.stage_traffic_ratio, {title: {"ratio": ratio, "k": float(moe.top_k), "layers": 1.0}
                                                          for title, ratio in ratios.items()}), "count",
-                 "Two layers a rack are enough at any of them.",
-                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
+                 f"{ceil(max(ratios.values()) / (2 * moe.top_k))} layers a rack are enough at any of them.",
+                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")
 
 
 def _link(chip: Chip, stored: str, machine: Machine) -> dict[str, float]:
@@ -174,14 +171,13 @@ def _tensor(bench: Bench) -> Claim:
              "the same, H100": {"d_ff": small} | _link(box.chip, "fp8", box),
              "Llama-3.1-405B, GB200": {"d_ff": large} | _link(rack.chip, "bf16", rack)}
     return Claim("C7", "chips that may share one expert", Said("none", "there was tensor parallelism, which was "
-                 "cutting up within "
-                 "an expert, but the experts are so small now that that is not a profitable optimization",
+                 "cutting up within an expert, but the experts are so small now that that is not a profitable "
+                 "optimization",
                  0.0, 2.0, 1.0),
                  cases(collectives.largest_tensor_cut, found), "count",
                  f"Below 2 the collectives of a cut in two already take longer than the FLOPs: {small:,.0f} numbers "
-                 f"wide "
-                 f"in DeepSeek-V3, {large:,.0f} in Llama-3.1-405B.",
-                 "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8k")
+                 f"wide in DeepSeek-V3, {large:,.0f} in Llama-3.1-405B.",
+                 "rackline plan llama-3.1-405b --on gb200-nvl72 --context 8192")
 
 
 def _neutral(bench: Bench) -> Claim:
@@ -192,10 +188,9 @@ def _neutral(bench: Bench) -> Claim:
                              ("Llama-3.1-405B", DENSE, Layout(tensor=8, data=rack.domain // 8))):
         model, pass_ = bench.model(name), decode(1440.0, CONTEXT)
         racks = 4 * float(pass_time(model, four, replace(one, pipeline=4), pass_).time)
-        found[f"{title}, four racks"] = racks / float(pass_time(model, rack, one, pass_).time)
-    return Claim("C7", "latency through a pipeline of racks over one rack", said("same", 1.0, "Pipelining is neither "
-                 "better nor "
-                 "worse for latency", ABOUT),
-                 measured_on("P·stage time / time in one rack, same micro-batch", found), "count",
-                 "Bound by the fullest stage: 61 layers on 4 stages are 16, and one stage has the head.",
-                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8k")
+        found[f"{title}, four racks"] = (racks, float(pass_time(model, rack, one, pass_).time))
+    return Claim("C7", "latency through a pipeline of racks over one rack", said("≈ 1×", 1.0, "Pipelining is neither "
+                 "better nor worse for latency", ABOUT),
+                 ratio_of("P·stage time / time in one rack, same micro-batch", found), "count",
+                 "Bound by the fullest stage: layers do not divide evenly, and one stage has the head.",
+                 "rackline plan deepseek-v3 --on gb200-nvl72 --chips 288 --context 8192")

@@ -93,10 +93,10 @@ def attention_share(model: Model, context: float) -> float:
     return float(scores / sum(work.total_flops for name, work in terms.items() if not name.endswith(_CACHE)))
 
 
-def network_share(model: Model, machine: Machine, layout: Layout) -> float:
-    """Network seconds of a decode of 2,048 sequences at 4,096 tokens over those of compute or memory, the longer."""
+def network_share(model: Model, machine: Machine, layout: Layout) -> tuple[float, float]:
+    """Network seconds of a decode of 2,048 sequences at 4,096 tokens, and those of compute or memory, the longer."""
     timed = pass_time(model, machine, layout, decode(2048.0, 4096.0))
-    return float(timed.network / np.maximum(timed.compute, timed.memory))
+    return float(timed.network), float(np.maximum(timed.compute, timed.memory))
 
 
 def exchange_time(moe: FeedForward, machine: Machine, chips: int) -> float:
