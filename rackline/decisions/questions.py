@@ -14,6 +14,8 @@ from rackline.decisions.kinds import Param, read
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rackline.decisions.answer import Answer
     from rackline.facts.machine import Machine
     from rackline.facts.model import Model
@@ -229,6 +231,22 @@ class TraceSummary:
                                      "Mooncake's)", default=None, most=1_000_000)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """rackline sweep: many simulations, kept in one file."""
+
+    file: Path = param("path", "a sweep file (TOML): [grid] lists of simulate's options, [fixed] options, [[cases]]",
+                       flag="FILE")
+    to: str = param("text", "the DuckDB file that keeps every cell as it finishes; started again, it goes on")
+    workers: int | None = param("count", "processes (by default one for each core)", default=None, most=4096)
+    cluster: str | None = param("text", "a Ray cluster instead of processes: auto, or HOST:PORT", default=None)
+    by: str | None = param("text", "the number to rank cells by (by default time_to_first_token.p99)", default=None)
+    best: str | None = param("choice", "which end of it is best (by default what one would want)", default=None,
+                             choices=("least", "most"))
+    top: int = param("count", "how many cells to show", default=10, most=10_000)
+    retry: bool = param("flag", "compute failed cells again", default=False)
+
+
 _DECISIONS = "rackline.decisions."
 _ALL = (
     Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
@@ -245,6 +263,9 @@ _ALL = (
              'rackline capacity llama-3.1-8b --on a100-80gb-pcie --chips 1 --trace azure-conv --ttft 2 --tpot "50 ms"'),
     Question("trace", "What is in a request trace: rates, burstiness, lengths, prefix reuse, sessions",
              TraceSummary, _DECISIONS + "trace:answer", "rackline trace azure-conv"),
+    Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",
+             Sweep, "rackline.sweeps.question:answer",
+             "rackline sweep sweep.toml --to results.duckdb --workers 8"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("facts", "Chips, machines and models: every number with its source",

@@ -1,0 +1,154 @@
+"""A sweep as an Answer: what became of the cells, the best of them, a number against the rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rackline import units
+from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
+from rackline.decisions.sweep_grid import Grid, settings
+
+DEFAULT = "time_to_first_token.p99"
+CURVES = 7  # that one plot shows
+_BESIDE = ("time_to_first_token.p99", "time_per_output_token.p99", "throughput.output_tokens_per_second_per_chip",
+           "dollars_per_million.output_paying_for_all", "goodput.share", "keeps_up")
+_UNITS = {"time_to_first_token": "seconds", "time_per_output_token": "seconds", "end_to_end": "seconds",
+          "queueing": "seconds", "makespan": "seconds", "dollars_per_million": "dollars", "utilisation": "ratio",
+          "hit_rates": "ratio", "goodput.share": "ratio"}
+_MORE_IS_BETTER = ("throughput", "goodput", "hit_rates", "utilisation", "keeps_up", "sustained_requests_per_second",
+                   "finished")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the results hold for the cells of one sweep.
+
+    errors: (status, reason, cells); best: (options, numbers), the best first; points: (options, value of `by`).
+    """
+
+    path: str
+    counts: Mapping[str, int]
+    errors: tuple[tuple[str, str, int], ...]
+    by: str | None
+    most: bool
+    best: tuple[tuple[Mapping[str, Any], Mapping[str, float]], ...]
+    points: tuple[tuple[Mapping[str, Any], float], ...]
+
+
+def more_is_better(metric: str) -> bool:
+    """Whether one would want much of a metric."""
+    return metric.split(".")[0] in _MORE_IS_BETTER
+
+
+def unit(metric: str) -> str:
+    """The dimension of a metric's numbers."""
+    return _UNITS.get(metric) or _UNITS.get(metric.split(".")[0], "count")
+
+
+def view(found: Summary, grid: Grid, new: int) -> Answer:
+    """The answer; new: how many of the cells this run computed. Infeasible where no cell finished."""
+    varied = grid.varied()
+    finished = found.counts.get("finished", 0)
+    tables = (*_best(found, varied), *_errors(found))
+    return Answer("sweep", headline(found, varied, new), "simulated", tables=tables, plots=tuple(_plots(found, varied)),
+                  notes=tuple(_notes(found, varied)), feasible=finished > 0,
+                  reasons=tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors) if not finished else (),
+                  data=_data(found, new))
+
+
+def headline(found: Summary, varied: tuple[str, ...], new: int) -> str:
+    """One sentence: cells, what became of them, where they are, and the best."""
+    total = sum(found.counts.values())
+    parts = [f"{n:,} {status}" for status, n in _ordered(found.counts)]
+    text = f"{total:,} cells in {found.path}: {', '.join(parts)}; {new:,} of them computed now"
+    if not found.points or found.by is None:
+        return f"{text}."
+    options, value = found.points[0]
+    which = settings(options, varied) or "the only one"
+    return f"{text}; {'most' if found.most else 'least'} {found.by}: {units.show(value, unit(found.by))} with {which}."
+
+
+def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(status, counts.get(status, 0)) for status in ("finished", "refused", "failed", "infeasible")
+            if status != "infeasible" or status in counts]
+
+
+def _best(found: Summary, varied: tuple[str, ...]) -> Iterator[Table]:
+    if found.by is None or not found.best:
+        return
+    names = dict.fromkeys((found.by, *(name for name in _BESIDE if any(name in n for _, n in found.best))))
+    columns = (*(Column(name) for name in varied), *(Column(name, unit(name)) for name in names))
+    rows = tuple((*(_word(options.get(name)) for name in varied), *(numbers.get(name) for name in names))
+                 for options, numbers in found.best)
+    yield Table(f"Cells with the {'most' if found.most else 'least'} {found.by}", columns, rows)
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _errors(found: Summary) -> Iterator[Table]:
+    if found.errors:
+        yield Table("Cells without numbers to compare", (Column("what"), Column("cells", "count"), Column("why")),
+                    tuple((status, n, error) for status, error, n in found.errors))
+
+
+def _plots(found: Summary, varied: tuple[str, ...]) -> Iterator[Plot]:
+    x = _axis(found, varied)
+    if x is None or found.by is None:
+        return
+    curves = _curves(found, x, tuple(name for name in varied if name != x))
+    series = tuple(Series(name, *_sorted(points), marks=len(points) == 1)
+                   for name, points in list(curves.items())[:CURVES])
+    yield Plot(f"{found.by} against {x}", Axis(x), Axis(found.by, unit(found.by)), series)
+
+
+def _curves(found: Summary, x: str, others: tuple[str, ...]) -> dict[str, list[tuple[float, float]]]:
+    """The points of each deployment, those with the best cell first."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for options, value in found.points:
+        at = _number(options.get(x))
+        if at is not None and math.isfinite(value):
+            curves.setdefault(settings(options, others) or found.by or "", []).append((at, value))
+    return curves
+
+
+def _sorted(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    ordered = sorted(points)
+    return [at for at, _ in ordered], [value for _, value in ordered]
+
+
+def _axis(found: Summary, varied: tuple[str, ...]) -> str | None:
+    """What a plot runs over: the rate if it varies, else the first option of numbers that does."""
+    wanted = sorted(varied, key=lambda name: name != "rate")
+    return next((name for name in wanted if len({_number(o.get(name)) for o, _ in found.points} - {None}) > 1), None)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return units.parse(value, "count") if isinstance(value, int | float | str) else None
+    except ValueError:
+        return None
+
+
+def _notes(found: Summary, varied: tuple[str, ...]) -> Iterator[str]:
+    x = _axis(found, varied)
+    if x is not None:
+        curves = len(_curves(found, x, tuple(name for name in varied if name != x)))
+        if curves > CURVES:
+            yield f"The plot shows the best {CURVES} of {curves:,} deployments; the file has them all."
+    if found.counts.get("failed"):
+        yield "--retry computes the failed cells again."
+
+
+def _data(found: Summary, new: int) -> dict[str, Any]:
+    counts = dict(_ordered({"infeasible": 0, **found.counts}))
+    return {"cells": sum(counts.values()), **counts, "computed": new, "results": found.path, "by": found.by,
+            "best_is": "most" if found.most else "least",
+            "best": [{"options": dict(options), "numbers": dict(numbers)} for options, numbers in found.best],
+            "errors": [{"status": status, "error": error, "cells": n} for status, error, n in found.errors]}

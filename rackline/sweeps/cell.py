@@ -1,0 +1,87 @@
+"""One cell asked and answered, in whichever process: its status, its numbers, or what was wrong."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import lru_cache
+from importlib import import_module
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from rackline.errors import BadInput
+
+if TYPE_CHECKING:
+    from rackline.decisions.answer import Answer
+
+Status = Literal["finished", "infeasible", "refused", "failed"]
+STATUSES: tuple[Status, ...] = ("finished", "infeasible", "refused", "failed")
+SIMULATE = "rackline.sweeps.cell:simulated"
+# a worker is one process on one core; libraries that start threads of their own would only get in each other's way
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                                     "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell; numbers by name, seconds it took, how often it was tried."""
+
+    key: str
+    options: Mapping[str, Any]
+    status: Status
+    error: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+def computed(run: str, options: Mapping[str, Any]) -> tuple[Status, str, dict[str, float], float]:
+    """Status, error, numbers and seconds of one cell; `run` is the "module:function" that answers options."""
+    start = perf_counter()
+    try:
+        answer = _function(run)(options)
+    except BadInput as error:
+        return "refused", str(error), {}, perf_counter() - start
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}", {}, perf_counter() - start
+    status: Status = "finished" if answer.feasible else "infeasible"
+    why = "" if answer.feasible else "; ".join(answer.reasons) or answer.headline
+    return status, why, dict(flat(answer.data)), perf_counter() - start
+
+
+@lru_cache(maxsize=8)
+def _function(run: str) -> Callable[[Mapping[str, Any]], Answer]:
+    module, name = run.split(":")
+    return getattr(import_module(module), name)
+
+
+def simulated(options: Mapping[str, Any]) -> Answer:
+    """The answer to simulate with these options; models and traces are read once a process."""
+    from rackline.decisions.questions import ask, find, parameters
+
+    kinds = {name: p.kind for name, p in parameters(find("simulate")).items()}
+    read = {name: _read(kinds[name], value) if kinds.get(name) in _ONCE else value for name, value in options.items()}
+    return ask("simulate", **read)
+
+
+_ONCE = ("model", "trace")
+
+
+@lru_cache(maxsize=8)
+def _read(kind: str, text: str) -> Any:
+    from rackline.decisions import kinds
+
+    return kinds.read(kinds.Param(kind, "", f"--{kind}"), text)
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of nested tables as "ttft.p99"; lists, words and what is not there are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in fields(value)}
+    if isinstance(value, Mapping):
+        for part, inner in value.items():
+            yield from flat(inner, f"{name}.{part}" if name else str(part))
+    elif name and isinstance(value, numbers.Real) and not math.isnan(value):
+        yield name, float(value)

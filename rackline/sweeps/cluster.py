@@ -1,0 +1,77 @@
+"""The same cells as tasks of a Ray cluster; Ray moves the work, this only hands cells out and takes numbers in."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rackline import __version__
+from rackline.errors import BadInput
+from rackline.sweeps.cell import ONE_THREAD, Outcome, computed
+from rackline.sweeps.processes import TRIES
+from rackline.sweeps.sweep_file import Cell
+
+_BEAT = 0.2
+_WAITING = 2  # cells handed out for each core: one computed, one on its way
+
+
+def outcomes(cells: Iterator[Cell], run: str, address: str) -> Iterator[Outcome | None]:
+    """What becomes of each cell, as they finish; None now and then while none does."""
+    with _joined(address) as ray:
+        task = ray.remote(num_cpus=1, max_retries=TRIES - 1, runtime_env={"env_vars": ONE_THREAD})(_versioned)
+        most = _WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        given: dict[Any, Cell] = {}
+        while True:
+            _hand_out(given, cells, most, lambda cell: task.remote(run, cell.asked))
+            if not given:
+                return
+            done, _ = ray.wait(list(given), timeout=_BEAT)
+            if not done:
+                yield None
+            for reference in done:
+                yield _taken(ray, reference, given.pop(reference))
+
+
+def _hand_out(given: dict[Any, Cell], cells: Iterator[Cell], most: int, start: Callable[[Cell], Any]) -> None:
+    while len(given) < most and (cell := next(cells, None)) is not None:
+        given[start(cell)] = cell
+
+
+def _versioned(run: str, options: dict[str, Any]) -> tuple[str, Any]:
+    """Runs on the cluster: the version of this program there, and what became of the cell."""
+    return __version__, computed(run, options)
+
+
+def _taken(ray: Any, reference: Any, cell: Cell) -> Outcome:
+    try:
+        version, (status, error, numbers, seconds) = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise BadInput("--cluster", "must have this program installed on every node", str(error.cause)) from None
+    except ray.exceptions.RayError as error:
+        line = " ".join(str(error).split())[:300]
+        return Outcome(cell.key, cell.options, "failed", f"{type(error).__name__}: {line}", attempts=TRIES)
+    if version != __version__:
+        raise BadInput("--cluster", f"must have rackline {__version__} on every node", f"{version} on one of them")
+    return Outcome(cell.key, cell.options, status, error, numbers, seconds)
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[Any]:
+    """A connection to a running cluster; BadInput if there is none, or no Ray here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise BadInput("--cluster", "needs Ray", "it is not installed", 'pip install "rackline[cluster]"') from None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise BadInput("--cluster", "must be a running Ray cluster: auto, or HOST:PORT", address,
+                       " ".join(str(error).split())[:160]) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

@@ -1,0 +1,95 @@
+"""rackline sweep: computes the cells of a sweep file that are not stored yet, and answers from all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rackline.decisions import sweep_view
+from rackline.decisions.answer import Answer
+from rackline.decisions.questions import Question, Sweep, find
+from rackline.decisions.sweep_grid import Grid
+from rackline.sweeps import cluster, found, processes, progress, results
+from rackline.sweeps.cell import SIMULATE, Outcome
+from rackline.sweeps.results import Results
+from rackline.sweeps.sweep_file import Cell, cells, read_grid
+
+
+@dataclass(frozen=True)
+class Work:
+    """A grid of one question and the "module:function" that answers a cell of it."""
+
+    grid: Grid
+    question: Question
+    run: str
+
+
+def answer(request: Sweep) -> Answer:
+    """The answer to a sweep once every cell of its file is stored."""
+    question = find("simulate")
+    return swept(Work(read_grid(request.file, question), question, SIMULATE), request)
+
+
+def swept(work: Work, request: Sweep) -> Answer:
+    """Stores what is not stored yet and answers; Ctrl-C leaves what has finished and raises KeyboardInterrupt."""
+    wanted = {cell.key for cell in cells(work.grid, work.question)}
+    with results.opened(Path(request.to)) as book:
+        left = wanted - results.keys(book)
+        if request.retry:
+            left |= wanted & results.keys(book, "failed")
+        new = len(left)
+        _compute(work, request, book, left, len(wanted))
+        return sweep_view.view(found.summary(book, wanted, request), work.grid, new)
+
+
+def _compute(work: Work, request: Sweep, book: Results, left: set[str], total: int) -> None:
+    if not left:
+        return
+    bar = progress.Bar(total, total - len(left))
+    with _interrupts() as interrupted, closing(_outcomes(work, request, left)) as finishing:
+        for outcome in finishing:
+            if outcome:
+                results.store(book, outcome)
+            progress.draw(bar, outcome.status if outcome else None)
+            if interrupted.is_set():
+                progress.clear(bar)
+                print(f"stopped: {bar.before + bar.ended.total():,} of {total:,} cells are in {book.path}; "
+                      "the same command goes on from there", file=sys.stderr)
+                raise KeyboardInterrupt
+    progress.clear(bar)
+
+
+def _outcomes(work: Work, request: Sweep, left: set[str]) -> Iterator[Outcome | None]:
+    todo = _todo(work, set(left))
+    if request.cluster is not None:
+        return cluster.outcomes(todo, work.run, request.cluster)
+    return processes.outcomes(todo, work.run, min(request.workers or os.cpu_count() or 1, len(left)))
+
+
+def _todo(work: Work, left: set[str]) -> Iterator[Cell]:
+    """The cells with these keys, each once."""
+    for cell in cells(work.grid, work.question):
+        if cell.key in left:
+            left.remove(cell.key)
+            yield cell
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that a sweep stops between two cells and never within a transaction."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before: Any = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
