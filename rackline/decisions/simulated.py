@@ -133,20 +133,20 @@ def _until(when: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.cumsum(np.histogram(when[~np.isnan(when)], edges)[0][:-1])
 
 
-def occupancy(passes: PassLog, at: np.ndarray, replicas: int, blocks: int) -> np.ndarray:
+def occupancy(passes: PassLog, at: np.ndarray, replicas: range, blocks: int) -> np.ndarray:
     """The share of all KV pages in use at each moment, as the last pass of each replica before it had them.
 
     Ignores: idle times between passes where the log keeps only every second, fourth, … pass.
     """
     used = np.zeros(at.shape)
     order = np.argsort(passes.replica, kind="stable")
-    ends = np.searchsorted(passes.replica[order], np.arange(replicas + 1))
+    ends = np.searchsorted(passes.replica[order], np.arange(replicas.start, replicas.stop + 1))
     for low, high in zip(ends[:-1], ends[1:], strict=True):
         mine = order[low:high]
         last = np.searchsorted(passes.start[mine], at, side="right") - 1
         over = np.append(passes.start[mine] + passes.seconds[mine], -np.inf)[last] + 1e-12 < at
         used += np.where(over if passes.every == 1 else last < 0, 0.0, np.append(passes.blocks[mine], 0)[last])
-    return used / max(replicas * blocks, 1)
+    return used / max(len(replicas) * blocks, 1)
 
 
 def hits(log: Log, requests: Requests) -> dict[str, Any]:
