@@ -67,6 +67,11 @@ class Simulated:
         return kv_memory(d, d.layout, d.limits, longest, requests.block_tokens)[0]
 
     @cached_property
+    def most(self) -> dict[str, int]:
+        """Most requests waiting, and running."""
+        return simulated.most(self.log)
+
+    @cached_property
     def timeline(self) -> dict[str, np.ndarray]:
         """Seconds, requests waiting and running, share of KV pages in use, arrays of one length."""
         at = simulated.moments(self.log)
@@ -92,7 +97,8 @@ def data(found: Simulated) -> dict[str, Any]:
         "throughput": found.throughput, "goodput": found.goodput, "targets": _targets(case),
         "utilisation": _use(found.use), "dollars_per_million": found.dollars, "price_per_chip_hour": case.price.value,
         "preemptions": int(log.preemptions.sum()), "preempted_requests": int(np.sum(log.preemptions > 0)),
-        "hit_rates": simulated.hits(log, requests), "waiting_mean": simulated.mean_waiting(log),
+        "hit_rates": simulated.hits(log, requests), "waiting": {"mean": simulated.mean_waiting(log), "max": found.most["waiting"]},
+        "running": {"mean": simulated.mean_running(log), "max": found.most["running"]},
         "passes": count * log.passes.every if log.passes.every == 1 else None, "passes_logged": count,
         "passes_logged_every": log.passes.every,
         "timeline": {name: column.tolist() for name, column in found.timeline.items()},

@@ -35,7 +35,7 @@ def headline(found: Simulated) -> str:
     what = f"{d.model.name} as {_layout_name(found)} on {d.machine.title}"
     count = f"{case.offered.trace.name} ({len(found.log.finish):,} requests)"
     if not found.keeps_up:
-        most = int(found.timeline["waiting"].max())
+        most = found.most["waiting"]
         return (f"{what} cannot keep up with {count} at {case.offered.rate:.3g} requests/s: it sustains "
                 f"{found.sustained:.3g}; up to {most:,} wait and the mean first token takes "
                 f"{units.show(found.spreads[0]['time_to_first_token']['mean'], 'seconds')}.")
@@ -93,8 +93,8 @@ def _cost(found: Simulated) -> Table:
 def _queues(found: Simulated) -> Table:
     line = found.timeline
     pages = line["kv_occupancy"] * found.kv_blocks * int(found.case.deployment.layout.replicas)
-    rows = [("requests waiting", simulated.mean_waiting(found.log), line["waiting"].max()),
-            ("requests running", line["running"].mean(), line["running"].max()),
+    rows = [("requests waiting", simulated.mean_waiting(found.log), found.most["waiting"]),
+            ("requests running", simulated.mean_running(found.log), found.most["running"]),
             ("KV pages in use", pages.mean(), pages.max()),
             ("preemptions of a request", found.log.preemptions.mean(), found.log.preemptions.max())]
     return Table("Queues and memory", (Column("what"), Column("mean", "count"), Column("most", "count")),

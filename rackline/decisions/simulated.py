@@ -11,7 +11,8 @@ from rackline.decisions.search import Targets
 from rackline.systems.simulation.records import Log, PassLog, Requests
 
 PERCENTILES = (50, 90, 95, 99)
-POINTS = 200  # moments at which queues are looked at
+POINTS = 200  # moments of a plot
+FINE = 10_000  # moments that a maximum is looked for in
 CURVE = np.concatenate([np.linspace(0.0, 0.9, 46), np.linspace(0.905, 0.99, 18), [0.995, 0.999, 1.0]])
 
 
@@ -116,9 +117,14 @@ def goodput(log: Log, requests: Requests, targets: Targets) -> dict[str, float] 
     return {"share": met / log.finish.size, "requests_per_second": met / makespan(log)}
 
 
-def moments(log: Log) -> np.ndarray:
-    """Times from the first arrival to the last token at which queues are looked at, shape (POINTS,)."""
-    return np.linspace(float(np.nanmin(log.arrival)), float(np.nanmax(log.finish)), POINTS)
+def moments(log: Log, points: int = POINTS) -> np.ndarray:
+    """Times from the first arrival to the last token at which queues are looked at, shape (points,)."""
+    return np.linspace(float(np.nanmin(log.arrival)), float(np.nanmax(log.finish)), points)
+
+
+def most(log: Log) -> dict[str, int]:
+    """Most requests waiting and in service at any of FINE moments."""
+    return {name: int(counts.max()) for name, counts in over_time(log, moments(log, FINE)).items()}
 
 
 def over_time(log: Log, at: np.ndarray) -> dict[str, np.ndarray]:
@@ -163,3 +169,8 @@ def mean_waiting(log: Log) -> float:
     Eq: mean = sum of waits / makespan (Little's law)
     """
     return float(np.nansum(queueing(log)) / makespan(log))
+
+
+def mean_running(log: Log) -> float:
+    """Requests between their first pass and their last token on average over the run."""
+    return float(np.nansum(log.finish - log.admitted) / makespan(log))
