@@ -81,6 +81,18 @@ class Source:
 
 
 @dataclass(frozen=True)
+class File:
+    """A file that a question was asked to write too: its path, and rows as columns of one length, or a JSON value.
+
+    A JSON value may hold iterators for its lists, so that a long one need not be in memory.
+    """
+
+    path: str
+    columns: Mapping[str, Sequence[Any]] | None = None
+    value: Any = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """One sentence, its tables and plots, what it rests on; `feasible=False` carries the reasons and exits with 3."""
 
@@ -96,3 +108,4 @@ class Answer:
     feasible: bool = True
     reasons: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)  # what --json prints, beside headline, badge, notes, sources
+    files: tuple[File, ...] = ()

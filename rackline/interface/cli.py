@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rackline.decisions.questions import QUESTIONS, Question, ask, find, parameters
 from rackline.errors import BadInput, did_you_mean
-from rackline.interface import usage
+from rackline.interface import progress, usage
 
 if TYPE_CHECKING:
     from click import Command, UsageError
@@ -83,11 +83,29 @@ def _run(question: Question, args: list[str]) -> int:
         from rackline.interface import export
 
         export.check_path(common["out"], force=bool(common["force"]))
-    answer = ask(question.name, *places, **values)
+    _check_files(question, values, bool(common["force"]))
+    with progress.shown():
+        answer = ask(question.name, *places, **values)
     _print(_shown(answer, common))
+    _save_files(answer, bool(common["force"]))
     if common["out"] is not None:
         _save(answer, common)
     return 0 if answer.feasible else 3
+
+
+def _check_files(question: Question, values: dict[str, Any], force: bool) -> None:
+    if any(p.kind == "new_file" and values.get(name) for name, p in parameters(question).items()):
+        from rackline.interface import files
+
+        files.check(question, values, force=force)
+
+
+def _save_files(answer: Answer, force: bool) -> None:
+    if answer.files:
+        from rackline.interface import files
+
+        for path in files.save(answer, force=force):
+            _say(f"wrote {path}", 0)
 
 
 def _shown(answer: Answer, common: dict[str, Any]) -> str:

@@ -113,29 +113,35 @@ WRITERS: dict[str, Callable[[Answer], bytes]] = {
 
 def check_path(path: str | Path, *, force: bool = False) -> Path:
     """The path, if a file may be written there; BadInput that says why not otherwise."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITERS and "\0" not in str(path):
+        known = ", ".join(WRITERS)
+        near = did_you_mean(suffix, WRITERS) if suffix else ""
+        raise BadInput("--out", f"must end in one of {known}", str(path), near if near.startswith("did") else "")
+    return writable(path, "--out", force=force)
+
+
+def writable(path: str | Path, what: str, *, force: bool) -> Path:
+    """The path, if a file may be written there; BadInput that names `what` and says why not otherwise."""
     path = Path(path)
     try:
-        _check(path, force)
+        _check(path, what, force)
     except (OSError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
-        raise BadInput("--out", "must be a path that can be written", str(path), _why(error)) from None
+        raise BadInput(what, "must be a path that can be written", str(path), _why(error)) from None
     return path
 
 
-def _check(path: Path, force: bool) -> None:
+def _check(path: Path, what: str, force: bool) -> None:
     if "\0" in str(path):
         raise ValueError("a null byte")
-    if path.suffix.lower() not in WRITERS:
-        known = ", ".join(WRITERS)
-        near = did_you_mean(path.suffix.lower(), WRITERS) if path.suffix else ""
-        raise BadInput("--out", f"must end in one of {known}", str(path), near if near.startswith("did") else "")
     if not path.parent.is_dir():
-        raise BadInput("--out", "must lie in a folder that exists", str(path), f"make {path.parent} first")
+        raise BadInput(what, "must lie in a folder that exists", str(path), f"make {path.parent} first")
     if path.is_dir():
-        raise BadInput("--out", "must be a file, not a folder", str(path))
+        raise BadInput(what, "must be a file, not a folder", str(path))
     if path.exists() and not force:
-        raise BadInput("--out", "would overwrite a file", str(path), "--force overwrites it")
+        raise BadInput(what, "would overwrite a file", str(path), "--force overwrites it")
 
 
 def save(answer: Answer, path: str | Path, *, force: bool = False) -> None:

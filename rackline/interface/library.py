@@ -27,7 +27,7 @@ def function(name: str) -> Callable[..., Answer]:
 
 def _asking(question: Question) -> Callable[..., Answer]:
     def asking(*values: Any, **given: Any) -> Answer:
-        return ask(question.name, *values, **given)
+        return _saved(ask(question.name, *values, **given))
 
     filled = defaults(question)
     lines = [f"    {name}: {p.help}" + (f" [{filled[name]}]" if filled.get(name) is not None else "")
@@ -35,3 +35,12 @@ def _asking(question: Question) -> Callable[..., Answer]:
     asking.__name__ = asking.__qualname__ = question.name
     asking.__doc__ = f"{question.summary}.\n\n" + "\n".join(lines)
     return asking
+
+
+def _saved(answer: Answer) -> Answer:
+    """The answer, with the files that it was asked for written over what was there."""
+    if answer.files:
+        from rackline.interface import files
+
+        files.save(answer, force=True)
+    return answer

@@ -1,0 +1,26 @@
+"""What happens to users under real traffic: a request trace on a deployment, request by request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackline.decisions import simulate_view
+from rackline.decisions.answer import Answer
+from rackline.decisions.simulate_case import Case, NoRoom, case
+from rackline.decisions.simulate_data import Simulated
+from rackline.decisions.sustained import seems_behind, sustained_rate
+from rackline.systems.simulation import simulate
+
+
+def answer(q: Any) -> Answer:
+    """The simulation: BadInput for options or requests that cannot be; infeasible where the model does not fit."""
+    found = case(q)
+    return simulate_view.no_room(found) if isinstance(found, NoRoom) else simulate_view.answer(run(found, q.seed), q)
+
+
+def run(one: Case, seed: int) -> Simulated:
+    """A case's log, and the rate it could sustain where its queue seems to grow without bound."""
+    requests = one.offered.requests
+    log = simulate(requests, one.deployment, seed=seed)
+    behind = one.offered.rate is not None and seems_behind(log)
+    return Simulated(one, log, sustained_rate(requests, one.deployment, seed) if behind else None)
