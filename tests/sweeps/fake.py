@@ -18,7 +18,6 @@ from rackline.decisions.questions import Question, Sweep, param
 from rackline.errors import BadInput
 from rackline.interface import cli
 from rackline.sweeps import question as sweeping
-from rackline.sweeps.sweep_file import read_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Slow:
     """What a cell of the tests takes."""
 
     model: Any = param("model", "any words", flag="MODEL")
-    rate: float | None = param("number", "requests a second", default=None)
+    rate: float | None = param("tokens", "requests a second", default=None)
     chips: int | None = param("count", "chips", default=None)
     seconds: float | None = param("ratio", "how long it takes", default=0.0, least=0)
     ends: str = param("choice", "how it ends", default="well",
@@ -75,7 +74,7 @@ def _end(how: str, first: bool) -> None:
 
 def sweep(file: Path, to: Path, **options: Any) -> Answer:
     """A sweep of the fake question."""
-    return sweeping.swept(sweeping.Work(read_grid(file, QUESTION), QUESTION, RUN), Sweep(file=file, to=str(to), **options))
+    return sweeping.swept(sweeping.work(file, QUESTION, RUN), Sweep(file=file, to=str(to), **options))
 
 
 def main(args: list[str]) -> int:
