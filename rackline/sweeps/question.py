@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ def _compute(given: Work, request: Sweep, book: Results, left: set[str], total: 
     progress.clear(bar)
 
 
-def _outcomes(given: Work, request: Sweep, left: set[str]) -> Iterator[Outcome | None]:
+def _outcomes(given: Work, request: Sweep, left: set[str]) -> Generator[Outcome | None, None, None]:
     todo = _todo(given, set(left))
     if request.cluster is not None:
         return cluster.outcomes(todo, given.run, request.cluster)

@@ -41,11 +41,11 @@ RUN = "tests.sweeps.fake:run"
 
 def run(options: Mapping[str, Any]) -> Answer:
     """The answer of one cell, or whatever else `ends` asks for."""
-    rate, chips = float(options.get("rate", 1)), int(options.get("chips", 1))
-    first = _mark(options, f"{options['model']} {rate:g} {chips}")
+    rate, chips, ends = float(options.get("rate", 1)), int(options.get("chips", 1)), options.get("ends", "well")
+    first = _mark(options, f"{options['model']} {rate:g} {chips} {ends}")
     time.sleep(float(options.get("seconds", 0)))
-    _end(options.get("ends", "well"), first)
-    feasible = options.get("ends") != "infeasible"
+    _end(ends, first)
+    feasible = ends != "infeasible"
     return Answer("slow", "Slow.", feasible=feasible, reasons=() if feasible else ("too large",), data={
         "time_to_first_token": {"mean": rate / chips, "p99": 3 * rate / chips}, "dollars": chips * 2.5, "name": "x",
         "threads": float(os.environ.get("OMP_NUM_THREADS", "0")), "timeline": [1.0, 2.0], "nothing": None,
