@@ -47,6 +47,13 @@ class Grid:
         return (*cased, *(name for name in self.lists if name in several))
 
 
+def named(made: Grid) -> Iterator[tuple[str, Value]]:
+    """Every option with every value that some cell has, each once."""
+    cased = (pair for case in made.cases for pair in case.items())
+    listed = ((name, value) for name, values in made.lists.items() for value in values)
+    yield from dict.fromkeys((*made.fixed.items(), *cased, *listed))
+
+
 def key(options: Mapping[str, Value], files: Mapping[str, str] | None = None) -> str:
     """The name of a cell, 64 hexadecimal digits: the same for the same options in any order.
 
@@ -105,8 +112,8 @@ def _cases(document: Mapping[str, Any], question: Question) -> Iterator[dict[str
     if len(cases) > MOST_CELLS:
         raise BadInput("sweep file", f"must have at most {MOST_CELLS:,} cells", f"{len(cases):,} cases")
     for case in cases:
-        named = _named(case, "[[cases]]", question)
-        yield {name: _value(name, found) for name, found in named.items()}
+        table = _named(case, "[[cases]]", question)
+        yield {name: _value(name, found) for name, found in table.items()}
 
 
 def _values(name: str, given: Any) -> tuple[Value, ...]:
@@ -143,9 +150,7 @@ def _check_places(made: Grid) -> None:
 def _check_values(made: Grid, question: Question) -> None:
     """Reads each value once by its kind, so that a slip is seen before a thousand cells are refused."""
     declared = _known(question)
-    cased = ((name, value) for case in made.cases for name, value in case.items())
-    listed = ((name, value) for name, values in made.lists.items() for value in values)
-    for name, value in dict.fromkeys((*made.fixed.items(), *cased, *listed)):
+    for name, value in named(made):
         if declared[name].kind not in _NAMES:
             read(declared[name], value)
 

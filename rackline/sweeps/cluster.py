@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ _BEAT = 0.2
 _WAITING = 2  # cells handed out for each core: one computed, one on its way
 
 
-def outcomes(cells: Iterator[Cell], run: str, address: str) -> Iterator[Outcome | None]:
+def outcomes(cells: Iterator[Cell], run: str, address: str) -> Generator[Outcome | None, None, None]:
     """What becomes of each cell, as they finish; None now and then while none does."""
     with _joined(address) as ray:
         task = ray.remote(num_cpus=1, max_retries=TRIES - 1, runtime_env={"env_vars": ONE_THREAD})(_versioned)

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
@@ -34,7 +34,7 @@ class _Worker:
     attempt: int = 0
 
 
-def outcomes(cells: Iterator[Cell], run: str, workers: int) -> Iterator[Outcome | None]:
+def outcomes(cells: Iterator[Cell], run: str, workers: int) -> Generator[Outcome | None, None, None]:
     """What becomes of each cell, as they finish; None now and then while none does."""
     team: list[_Worker] = []
     again: deque[tuple[Cell, int]] = deque()

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,41 +19,46 @@ from rackline.decisions.sweep_grid import Grid
 from rackline.sweeps import cluster, found, processes, progress, results
 from rackline.sweeps.cell import SIMULATE, Outcome
 from rackline.sweeps.results import Results
-from rackline.sweeps.sweep_file import Cell, cells, read_grid
+from rackline.sweeps.sweep_file import Cell, Files, cells, files, read_grid
 
 
 @dataclass(frozen=True)
 class Work:
-    """A grid of one question and the "module:function" that answers a cell of it."""
+    """A grid, the files that it names, and the "module:function" that answers a cell."""
 
     grid: Grid
-    question: Question
+    files: Files
     run: str
+
+
+def work(path: Path, question: Question, run: str) -> Work:
+    """The work in a sweep file."""
+    grid = read_grid(path, question)
+    return Work(grid, files(grid, question), run)
 
 
 def answer(request: Sweep) -> Answer:
     """The answer to a sweep once every cell of its file is stored."""
-    question = find("simulate")
-    return swept(Work(read_grid(request.file, question), question, SIMULATE), request)
+    return swept(work(request.file, find("simulate"), SIMULATE), request)
 
 
-def swept(work: Work, request: Sweep) -> Answer:
+def swept(given: Work, request: Sweep) -> Answer:
     """Stores what is not stored yet and answers; Ctrl-C leaves what has finished and raises KeyboardInterrupt."""
-    wanted = {cell.key for cell in cells(work.grid, work.question)}
+    wanted = {cell.key for cell in cells(given.grid, given.files)}
     with results.opened(Path(request.to)) as book:
         left = wanted - results.keys(book)
         if request.retry:
             left |= wanted & results.keys(book, "failed")
         new = len(left)
-        _compute(work, request, book, left, len(wanted))
-        return sweep_view.view(found.summary(book, wanted, request), work.grid, new)
+        _compute(given, request, book, left, len(wanted))
+        return sweep_view.view(found.summary(book, wanted, request), given.grid, new)
 
 
-def _compute(work: Work, request: Sweep, book: Results, left: set[str], total: int) -> None:
+def _compute(given: Work, request: Sweep, book: Results, left: set[str], total: int) -> None:
     if not left:
         return
     bar = progress.Bar(total, total - len(left))
-    with _interrupts() as interrupted, closing(_outcomes(work, request, left)) as finishing:
+    with _interrupts() as interrupted, closing(_outcomes(given, request, left)) as finishing:
         for outcome in finishing:
             if outcome:
                 results.store(book, outcome)
@@ -66,16 +71,16 @@ def _compute(work: Work, request: Sweep, book: Results, left: set[str], total: i
     progress.clear(bar)
 
 
-def _outcomes(work: Work, request: Sweep, left: set[str]) -> Iterator[Outcome | None]:
-    todo = _todo(work, set(left))
+def _outcomes(given: Work, request: Sweep, left: set[str]) -> Generator[Outcome | None, None, None]:
+    todo = _todo(given, set(left))
     if request.cluster is not None:
-        return cluster.outcomes(todo, work.run, request.cluster)
-    return processes.outcomes(todo, work.run, min(request.workers or os.cpu_count() or 1, len(left)))
+        return cluster.outcomes(todo, given.run, request.cluster)
+    return processes.outcomes(todo, given.run, min(request.workers or os.cpu_count() or 1, len(left)))
 
 
-def _todo(work: Work, left: set[str]) -> Iterator[Cell]:
+def _todo(given: Work, left: set[str]) -> Iterator[Cell]:
     """The cells with these keys, each once."""
-    for cell in cells(work.grid, work.question):
+    for cell in cells(given.grid, given.files):
         if cell.key in left:
             left.remove(cell.key)
             yield cell

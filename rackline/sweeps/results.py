@@ -148,7 +148,7 @@ def _insert(results: Results, outcome: Outcome) -> None:
     new = {("option", name) for name in outcome.options} | {("metric", name) for name in outcome.numbers}
     if not new <= results.shown:
         results.shown.update(new)
-        run(_view(sorted(results.shown)))
+        run(_view(results.shown))
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
@@ -158,11 +158,11 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
     return {("option", name) for name, in options} | {("metric", name) for name, in metrics}
 
 
-def _view(shown: list[tuple[str, str]]) -> str:
+def _view(shown: set[tuple[str, str]]) -> str:
     """The view with a row a cell; a metric that is called like an option gets "metric " before its name."""
     taken = {"key", "status", "error", "seconds"}
     lines = []
-    for kind, name in sorted(shown, reverse=True):
+    for kind, name in sorted(shown, key=lambda column: (column[0] != "option", column[1])):
         title = name if name.lower() not in taken else f"{kind} {name}"
         taken.add(title.lower())
         lines.append(f"{_column(kind, name)} as {_quoted(title)}")

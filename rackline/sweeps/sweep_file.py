@@ -6,12 +6,11 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from rackline.decisions.questions import Question, parameters
-from rackline.decisions.sweep_grid import Grid, Value, grid, key
+from rackline.decisions.sweep_grid import Grid, Value, grid, key, named
 from rackline.errors import BadInput
 
 _MOST_BYTES = 64 * 2**20
@@ -49,18 +48,29 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise BadInput("sweep file", f"must be TOML ({error})", str(path)) from None
 
 
-def cells(made: Grid, question: Question) -> Iterator[Cell]:
+Files = Mapping[tuple[str, Value], tuple[str, str]]
+
+
+def files(made: Grid, question: Question) -> Files:
+    """The full path and the SHA-256 of every option that names a file; of a model's folder, of its config.json."""
+    kinds = {name: p.kind for name, p in parameters(question).items()}
+    found = {}
+    for name, value in named(made):
+        path = _path(value) if kinds[name] in _FILES else None
+        if path is not None:
+            found[name, value] = (str(path), _digest(path))
+    return found
+
+
+def cells(made: Grid, found: Files) -> Iterator[Cell]:
     """Every cell of a grid in its order; cases that say the same thing give the same key again."""
-    names = [name for name, p in parameters(question).items() if p.kind in _FILES]
     for options in made:
-        paths = {name: path for name in names if (path := _path(options.get(name)))}
-        files = {name: _digest(path) for name, path in paths.items()}
-        yield Cell(key(options, files), options, {**options, **{name: str(path) for name, path in paths.items()}})
+        of = {name: found[name, value] for name, value in options.items() if (name, value) in found}
+        yield Cell(key(options, {name: digest for name, (_, digest) in of.items()}), options,
+                   {**options, **{name: path for name, (path, _) in of.items()}})
 
 
-@lru_cache(maxsize=4096)
-def _path(text: Value | None) -> Path | None:
-    """The full path of the file that a text names, or None; of a model's folder the folder itself."""
+def _path(text: Value) -> Path | None:
     try:
         path = Path(text).resolve() if isinstance(text, str) else None
         return path if path and _content(path).is_file() else None
@@ -72,7 +82,6 @@ def _content(path: Path) -> Path:
     return path / "config.json" if path.is_dir() else path
 
 
-@lru_cache(maxsize=4096)
 def _digest(path: Path) -> str:
     try:
         with _content(path).open("rb") as file:

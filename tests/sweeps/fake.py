@@ -18,7 +18,6 @@ from rackline.decisions.questions import Question, Sweep, param
 from rackline.errors import BadInput
 from rackline.interface import cli
 from rackline.sweeps import question as sweeping
-from rackline.sweeps.sweep_file import read_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Slow:
     """What a cell of the tests takes."""
 
     model: Any = param("model", "any words", flag="MODEL")
-    rate: float | None = param("number", "requests a second", default=None)
+    rate: float | None = param("tokens", "requests a second", default=None)
     chips: int | None = param("count", "chips", default=None)
     seconds: float | None = param("ratio", "how long it takes", default=0.0, least=0)
     ends: str = param("choice", "how it ends", default="well",
@@ -42,11 +41,11 @@ RUN = "tests.sweeps.fake:run"
 
 def run(options: Mapping[str, Any]) -> Answer:
     """The answer of one cell, or whatever else `ends` asks for."""
-    rate, chips = float(options.get("rate", 1)), int(options.get("chips", 1))
-    first = _mark(options, f"{options['model']} {rate:g} {chips}")
+    rate, chips, ends = float(options.get("rate", 1)), int(options.get("chips", 1)), options.get("ends", "well")
+    first = _mark(options, f"{options['model']} {rate:g} {chips} {ends}")
     time.sleep(float(options.get("seconds", 0)))
-    _end(options.get("ends", "well"), first)
-    feasible = options.get("ends") != "infeasible"
+    _end(ends, first)
+    feasible = ends != "infeasible"
     return Answer("slow", "Slow.", feasible=feasible, reasons=() if feasible else ("too large",), data={
         "time_to_first_token": {"mean": rate / chips, "p99": 3 * rate / chips}, "dollars": chips * 2.5, "name": "x",
         "threads": float(os.environ.get("OMP_NUM_THREADS", "0")), "timeline": [1.0, 2.0], "nothing": None,
@@ -75,7 +74,7 @@ def _end(how: str, first: bool) -> None:
 
 def sweep(file: Path, to: Path, **options: Any) -> Answer:
     """A sweep of the fake question."""
-    return sweeping.swept(sweeping.Work(read_grid(file, QUESTION), QUESTION, RUN), Sweep(file=file, to=str(to), **options))
+    return sweeping.swept(sweeping.work(file, QUESTION, RUN), Sweep(file=file, to=str(to), **options))
 
 
 def main(args: list[str]) -> int:

@@ -1,0 +1,218 @@
+"""What a sweep does with its cells, and that neither a killed worker nor a killed sweep loses or repeats any."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps import fake, started
+
+TWELVE = """
+[fixed]
+model = "a"
+marks = "MARKS"
+[grid]
+rate = [1, 2, 4]
+chips = [1, 2, 4, 8]
+"""
+
+
+def test_every_cell_has_its_numbers_and_the_best_is_named(tmp_path):
+    answer = fake.sweep(started.file(tmp_path, TWELVE), tmp_path / "r.duckdb", workers=2)
+    assert answer.headline == (
+        f"12 cells in {tmp_path / 'r.duckdb'}: 12 finished, 0 refused, 0 failed; 12 of them computed now; least "
+        "time_to_first_token.p99: 375 ms with rate 1, chips 8.")
+    stored = started.rows(tmp_path / "r.duckdb", 'select rate, chips, "time_to_first_token.p99", threads from results')
+    assert sorted(stored) == sorted((str(r), str(c), 3 * r / c, 1.0) for r in (1, 2, 4) for c in (1, 2, 4, 8))
+    assert set(started.marks(tmp_path).values()) == {1}
+
+
+def test_a_second_run_computes_nothing_and_a_larger_grid_only_what_is_new(tmp_path):
+    results = tmp_path / "r.duckdb"
+    first = fake.sweep(started.file(tmp_path, TWELVE), results, workers=1)
+    again = fake.sweep(started.file(tmp_path, TWELVE), results, workers=1)
+    larger = fake.sweep(started.file(tmp_path, TWELVE.replace("[1, 2, 4]", "[1, 2, 4.0, 6]")), results, workers=1)
+    assert [answer.data["computed"] for answer in (first, again, larger)] == [12, 0, 4]
+    assert (first.tables, first.plots) == (again.tables, again.plots)
+    assert larger.data["cells"] == 16
+    assert set(started.marks(tmp_path).values()) == {1}
+
+
+def test_each_deployment_is_a_curve_of_the_metric_against_the_rate(tmp_path):
+    answer = fake.sweep(started.file(tmp_path, TWELVE), tmp_path / "r.duckdb", workers=1, by="dollars", best="most")
+    (plot,) = answer.plots
+    assert (plot.title, plot.x.label) == ("dollars against rate", "rate")
+    assert {(s.name, tuple(s.x), tuple(s.y)) for s in plot.series} == {
+        (f"chips {c}", (1.0, 2.0, 4.0), (2.5 * c,) * 3) for c in (1, 2, 4, 8)}
+    assert answer.tables[0].title == "Cells with the most dollars"
+    assert [row[2] for row in answer.tables[0].rows] == sorted([2.5 * c for c in (1, 2, 4, 8)] * 3, reverse=True)[:10]
+
+
+ENDS = """
+[fixed]
+model = "a"
+marks = "MARKS"
+[grid]
+ends = ["well", "infeasible", "refused", "raises", "dies", "dies-once"]
+rate = [1, 2]
+"""
+STATUS = {"well": "finished", "infeasible": "infeasible", "refused": "refused", "raises": "failed", "dies": "failed",
+          "dies-once": "finished"}
+SAYS = {"well": "", "infeasible": "too large", "refused": "--chips: must be fewer; got 9",
+        "raises": "ZeroDivisionError: a\nfault", "dies": "its process ended 2 times, at last with exit status 7",
+        "dies-once": ""}
+
+
+@pytest.fixture(scope="module")
+def of_every_end(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ends")
+    return folder, fake.sweep(started.file(folder, ENDS), folder / "r.duckdb", workers=2)
+
+
+def test_what_is_refused_infeasible_or_failed_is_stored_with_its_reason(of_every_end):
+    folder, answer = of_every_end
+    stored = started.rows(folder / "r.duckdb", "select ends, status, error from results")
+    assert sorted(stored) == sorted(2 * [(end, STATUS[end], SAYS[end]) for end in STATUS])
+    counts = {"finished": 4, "infeasible": 2, "refused": 2, "failed": 4}
+    assert {name: answer.data[name] for name in counts} == counts
+    assert {error["error"] for error in answer.data["errors"]} == set(SAYS.values()) - {""}
+
+
+def test_a_worker_that_dies_has_its_cell_tried_once_more(of_every_end):
+    folder, _ = of_every_end
+    attempts = dict(started.rows(folder / "r.duckdb", """select json_extract_string(options, '$.ends'), min(attempts)
+                                                         from cells group by all"""))
+    assert attempts == {"well": 1, "infeasible": 1, "refused": 1, "raises": 1, "dies": 2, "dies-once": 2}
+
+
+def test_nothing_is_tried_again_unless_asked_for_and_then_only_what_failed(of_every_end):
+    folder, _ = of_every_end
+    before = started.marks(folder)
+    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb").data["computed"] == 0
+    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb", retry=True).data["computed"] == 4
+    assert (started.marks(folder) - before).total() == 2 + 2 * 2
+    assert len(started.rows(folder / "r.duckdb")) == 12
+
+
+def test_a_sweep_of_which_nothing_runs_is_not_feasible(tmp_path):
+    path = started.file(tmp_path, '[fixed]\nmodel = "a"\n[grid]\nends = ["infeasible", "refused"]\n')
+    answer = fake.sweep(path, tmp_path / "r.duckdb", workers=1)
+    assert not answer.feasible
+    assert answer.reasons == ("1 infeasible: too large", "1 refused: --chips: must be fewer; got 9")
+
+
+# ---- killed
+
+SLOW = """
+[fixed]
+marks = "MARKS"
+seconds = 0.03
+[grid]
+model = ["a", "b"]
+rate = [1, 2, 3, 4, 5, 6]
+chips = [1, 2, 4, 8]
+"""
+
+
+def test_killed_at_any_moment_and_started_again_nothing_is_lost_and_nothing_repeated(tmp_path):
+    (tmp_path / "calm").mkdir()
+    calm = tmp_path / "calm" / "r.duckdb"
+    path, results, dice = started.file(tmp_path, SLOW), tmp_path / "r.duckdb", random.Random(4)
+    stored: set[tuple] = set()
+    kept_at = []
+    for _ in range(8):
+        before = started.marks(tmp_path)
+        process = started.start(path, results)
+        _kill_when(process, tmp_path, before.total() + dice.randint(0, 6), dice.random() * 0.02)
+        assert not _which(started.marks(tmp_path) - before) & stored
+        now = set(started.rows(results, "select model, rate, chips, 'well' from results")) if _begun(results) else set()
+        assert stored <= now
+        stored = now
+        kept_at.append(len(now))
+    before = started.marks(tmp_path)
+    assert started.finish(path, results)[0] == 0
+    assert not _which(started.marks(tmp_path) - before) & stored
+    assert started.finish(path, calm)[0] == 0
+    assert 0 < kept_at[-1] < 48 == len(started.rows(results))
+    assert started.rows(results) == started.rows(calm)
+    assert started.rows(results, "select key, metric, count(*) from numbers group by all having count(*) > 1") == []
+    assert not list(tmp_path.glob(".*.new"))
+
+
+def _begun(results: Path) -> bool:
+    return ("results",) in started.rows(results, "select view_name from duckdb_views() where not internal")
+
+
+def _kill_when(process: subprocess.Popen, folder: Path, begun: int, later: float) -> None:
+    """kill -9 for the sweep (not its workers) a moment after so many cells have begun."""
+    while started.marks(folder).total() < begun and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(later)
+    process.kill()
+    process.wait()
+
+
+def _which(begun: Counter[str]) -> set[tuple]:
+    return {tuple(line.split()) for line in begun}
+
+
+def test_ctrl_c_keeps_what_has_finished_and_ends_with_130(tmp_path):
+    path, results = started.file(tmp_path, SLOW), tmp_path / "r.duckdb"
+    process = started.start(path, results)
+    while started.marks(tmp_path).total() < 9:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the sweep and its workers
+    out, err = process.communicate(timeout=20)
+    kept = len(started.rows(results))
+    assert (process.returncode, out) == (130, "")
+    assert err == f"stopped: {kept} of 48 cells are in {results}; the same command goes on from there\n"
+    assert 6 <= kept < 48
+
+
+def test_workers_of_a_killed_sweep_end_with_it(tmp_path):
+    path = started.file(tmp_path, SLOW.replace("0.03", "0.5"))
+    process = started.start(path, tmp_path / "r.duckdb")
+    while started.marks(tmp_path).total() < 2:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while _group(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _group(process.pid) == []
+    assert started.marks(tmp_path).total() <= 4
+
+
+def _group(leader: int) -> list[str]:
+    """The living processes of a group."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    parts = [line.split(None, 2) for line in listed.splitlines()]
+    return [line[2] for line in parts if line[0] == str(leader) and not line[1].startswith("Z")]
+
+
+def test_a_killed_worker_is_replaced_and_no_cell_is_lost(tmp_path):
+    path = started.file(tmp_path, SLOW.replace("0.03", "0.1"))
+    process = started.start(path, tmp_path / "r.duckdb")
+    while started.marks(tmp_path).total() < 3:
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        pytest.skip("this kernel does not list children")
+    killed = [int(pid) for pid in children.read_text().split() if b"spawn_main" in _command(pid)]
+    os.kill(killed[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "48 finished, 0 refused, 0 failed" in out
+    assert sorted(Counter(started.marks(tmp_path).values())) in ([1], [1, 2])
+
+
+def _command(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
