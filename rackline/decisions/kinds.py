@@ -191,6 +191,15 @@ def _trace(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     return _record(param, given, "rackline.facts.traces", "Trace")
 
 
+def _traffic(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
+    """A Trace, or the Population of clients in ServeGen's files, from which requests are drawn."""
+    clients = import_module("rackline.facts.traces.servegen")
+    if isinstance(given, clients.Population):
+        return given
+    found = clients.population_at(_text(param, str(given), others)) if isinstance(given, str | Path) else None
+    return _trace(param, given, others) if found is None else found
+
+
 def _machine(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     chips = others.get("chips")
     chips = None if chips is None else _whole(Param("count", "", "--chips", most=1_000_000), chips, {})
@@ -245,5 +254,5 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
-    "layout": _layout, "trace": _trace, "tiers": _tiers, "new_file": _new_file, "number": _real,
+    "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "new_file": _new_file, "number": _real,
 }

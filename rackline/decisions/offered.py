@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rackline.decisions.clients import with_trace
 from rackline.errors import BadInput
 from rackline.facts.traces import Trace
 from rackline.systems.simulation.arrivals import Gaps, first, steady, stream, within
@@ -34,6 +35,7 @@ class Offered:
 
 def offered(q: Any) -> Offered:
     """What a question's trace, lengths and options offer; BadInput for options that contradict one another."""
+    q = with_trace(q)
     _check(q)
     base = q.trace or made(stream(q.seed, "lengths"), _count(q, MADE), q.input, q.output or 1)
     if q.clients is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rackline.facts.machine import Machine
     from rackline.facts.model import Model
     from rackline.facts.traces import Trace
+    from rackline.facts.traces.servegen import Population
     from rackline.systems.layout import Layout
 
 
@@ -127,6 +128,7 @@ class Plan:
 
 
 _TRACE = "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet)"
+_TRAFFIC = _TRACE + ", or ServeGen's client files (a folder, FILE or FILE:SERVICE) to draw requests from"
 _RATE = "requests a second on average: scales the trace's time, or draws arrivals where it has none"
 _ARRIVALS = "trace (as recorded), poisson, or gamma:CV with the gaps' coefficient of variation"
 _SEQUENCES = "sequences that a replica runs at once"
@@ -142,7 +144,7 @@ class Simulate:
     model: Model = param("model", _MODEL, flag="MODEL")
     on: Machine = param("machine", _ON)
     chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
-    trace: Trace | None = param("trace", _TRACE, default=None)
+    trace: Trace | Population | None = param("traffic", _TRAFFIC, default=None)
     input: float | None = param("tokens", "tokens of every prompt, instead of a trace", default=None)
     output: float | None = param("tokens", "tokens of every reply, instead of a trace", default=None)
     rate: float | None = param("number", _RATE, default=None, most=1e7)
@@ -191,7 +193,7 @@ class Capacity:
     on: Machine = param("machine", _ON)
     chips: int | None = param("count", "chips of one replica (by default the machine's own number)", default=None,
                               most=1_000_000)
-    trace: Trace | None = param("trace", _TRACE, default=None)
+    trace: Trace | Population | None = param("traffic", _TRAFFIC, default=None)
     input: float | None = param("tokens", "tokens of every prompt, instead of a trace", default=None)
     output: float | None = param("tokens", "tokens of every reply, instead of a trace", default=None)
     rate: float | None = param("number", _RATE, default=None, most=1e7)
@@ -225,8 +227,11 @@ class Lecture:
 class TraceSummary:
     """rackline trace: what is in a request trace."""
 
-    file: Trace = param("trace", "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet; "
-                        "gzip too)", flag="FILE")
+    file: Trace | Population = param("traffic", _TRAFFIC, flag="FILE")
+    rate: float | None = param("number", "requests a second on average: scales the trace's time, or all its clients",
+                               default=None, most=1e7)
+    duration: float | None = param("seconds", "so much of its time", default=None)
+    seed: int = param("int", "of what is drawn from clients", default=0, least=0, most=2**31)
     block_tokens: int | None = param("count", "input tokens that one prefix hash stands for (by default 512, as in "
                                      "Mooncake's)", default=None, most=1_000_000)
 

@@ -10,8 +10,11 @@ import numpy as np
 from rackline import units
 from rackline.decisions import trace_view
 from rackline.decisions.answer import Answer, Line, Source
+from rackline.decisions.clients import requests_from
 from rackline.facts.traces import Trace, summary
 from rackline.facts.traces.counting import Counts, cached_tokens, counts, turn_gaps, turns
+from rackline.facts.traces.servegen import Population
+from rackline.systems.simulation.drawing import at_rate, cut
 
 _PERCENTILES = (10, 50, 90, 95, 99)
 _POISSON = (0.8, 1.25)  # coefficients of variation that are called random
@@ -20,11 +23,18 @@ _COARSE = 0.1  # share of requests with the stamp of the one before, above which
 
 def answer(q: Any) -> Answer:
     """The summary of a trace; what it does not carry is said, not guessed."""
-    trace = q.file
+    trace = _asked(q)
     data = facts(trace)
     return Answer("trace", _headline(trace, data), "derived", trace_view.tables(data), trace_view.plots(trace),
                   tuple(_notes(trace, data)), tuple(_explain(trace, data)),
                   (Source(trace.name, f"{len(trace):,} requests", trace.source, ""),), data=data)
+
+
+def _asked(q: Any) -> Trace:
+    if isinstance(q.file, Population):
+        return requests_from(q.file, q.duration, q.rate, q.seed)
+    trace = q.file if q.rate is None else at_rate(q.file, q.rate)
+    return trace if q.duration is None else cut(trace, seconds=q.duration)
 
 
 def facts(trace: Trace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rackline.errors import BadInput
 LARGEST = 500 * 10**6  # bytes of all files together, unpacked
 _TRACE, _DATASET = "-trace.csv", "-dataset.json"
 _MEDIA = ("image", "audio", "video")
+_DEPTH = 4  # folders from the one given down to a service's: ServeGen/data/reason/deepseek-r1
 _TOKENS_MOST, _COUNT_MOST = 10**9, 10**4
 _FAMILIES = ("gamma", "weibull")
 
@@ -109,6 +110,31 @@ def read_population(path: str | Path, service: str = "") -> Population:
     return Population(service, Path(path).name, starts, tuple(client for _, client in clients))
 
 
+def population_at(text: str) -> Population | None:
+    """The clients at FILE or FILE:SERVICE; None where that is neither a folder nor a tar archive."""
+    path, service = Path(text), ""
+    if ":" in text and not _there(path):
+        before, _, service = text.rpartition(":")
+        path = Path(before)
+    if not _there(path) or not (path.is_dir() or _is_archive(path)):
+        return None
+    return read_population(path, service)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, or with a null byte in it
+        return False
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return path.is_file() and tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def _files(path: Path, what: str) -> dict[str, bytes]:
     """Every client file by its path inside."""
     try:
@@ -120,7 +146,8 @@ def _files(path: Path, what: str) -> dict[str, bytes]:
 
 
 def _folder(path: Path, what: str) -> dict[str, bytes]:
-    files = [f for f in sorted(path.rglob("chunk-*")) if f.is_file() and f.name.endswith((_TRACE, _DATASET))]
+    found = (f for depth in range(_DEPTH) for f in path.glob("*/" * depth + "chunk-*"))
+    files = [f for f in sorted(found) if f.is_file() and f.name.endswith((_TRACE, _DATASET))]
     _check_size((f.stat().st_size for f in files), what)
     return {str(f.resolve()): f.read_bytes() for f in files}
 
