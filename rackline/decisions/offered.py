@@ -13,7 +13,7 @@ from rackline.facts.traces import Trace
 from rackline.systems.simulation.arrivals import Gaps, first, steady, stream, within
 from rackline.systems.simulation.drawing import arrived, at_rate, continued, cut, made, resampled, scaled
 from rackline.systems.simulation.records import Requests
-from rackline.systems.simulation.traffic import closed_loop, requests_of
+from rackline.systems.simulation.traffic import Turns, closed_loop, requests_of
 
 MADE = 1000  # requests where none of trace, --requests and --duration says how many
 
@@ -26,11 +26,12 @@ class Offered:
     trace: Trace
     rate: float | None
     how: str
+    turns: Turns = "recorded"
 
     def faster(self, factor: float) -> Offered:
         """The same requests with every gap so many times shorter."""
         trace = scaled(self.trace, factor)
-        return replace(self, requests=requests_of(trace), trace=trace, rate=mean_rate(trace))
+        return replace(self, requests=requests_of(trace, self.turns), trace=trace, rate=mean_rate(trace))
 
 
 def offered(q: Any) -> Offered:
@@ -46,7 +47,20 @@ def offered(q: Any) -> Offered:
         trace, how = _recorded(q, base), "arrivals as recorded"
     else:
         trace, how = _drawn(q, base, gaps), f"arrivals drawn ({'poisson' if gaps.cv == 1 else q.arrivals})"
-    return Offered(requests_of(trace), trace, mean_rate(trace), how)
+    turns = _turns(q, trace, how)
+    return Offered(requests_of(trace, turns), trace, mean_rate(trace), how + _TURNS[turns], turns)
+
+
+_TURNS = {"recorded": "", "chained": ", each turn of a session after the answer to the one before"}
+
+
+def _turns(q: Any, trace: Trace, how: str) -> Turns:
+    if getattr(q, "turns", "recorded") == "recorded":
+        return "recorded"
+    if trace.session is None or "drawn" in how:
+        raise BadInput("--turns", "can be chained only in a trace with sessions and arrivals as recorded", "chained",
+                       "a column session_id says which requests are turns of one conversation")
+    return "chained"
 
 
 def mean_rate(trace: Trace) -> float | None:
@@ -74,6 +88,8 @@ def _check(q: Any) -> None:
     if q.trace is None and q.input is None:
         raise BadInput("simulate", "needs what users send", "no --trace or --input",
                        "for example --trace azure-conv, or --input 4000 --output 500 --rate 2")
+    if q.clients is not None and getattr(q, "turns", "recorded") != "recorded":
+        raise BadInput("--clients", "send one request after the other: give no --turns", q.clients)
     if q.clients is not None and (q.rate is not None or q.arrivals != "trace" or q.duration is not None):
         raise BadInput("--clients", "send when they have their answer: give no --rate, --arrivals or --duration",
                        q.clients)

@@ -150,6 +150,8 @@ class Simulate:
     rate: float | None = param("number", _RATE, default=None, most=1e7)
     arrivals: str = param("text", _ARRIVALS, default="trace")
     clients: int | None = param("count", "clients that each wait for their answer, instead of arrivals", default=None)
+    turns: str = param("choice", "turns of a session at their recorded times, or after the answer before them",
+                       default="recorded", choices=("recorded", "chained"))
     requests: int | None = param("count", "so many requests: the trace cut, or repeated with a seed", default=None,
                                  most=50_000_000)
     duration: float | None = param("seconds", "so much of the trace's time", default=None)

@@ -84,3 +84,26 @@ def test_bad_client_files_are_one_line_and_status_2(file, says, folder, capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert says in said
+
+
+SESSIONS = "timestamp,input_tokens,output_tokens,session_id\n0,10,2,a\n4,10,2,b\n6,10,2,a\n11,10,2,a\n"
+
+
+def asked(tmp_path: Path, **given: object) -> SimpleNamespace:
+    path = tmp_path / "sessions.csv"
+    path.write_text(SESSIONS)
+    return prepare(QUESTIONS["simulate"], {"model": "llama-3.1-8b", "on": "h100-sxm", "trace": path} | given)
+
+
+def test_turns_wait_for_the_answer_before_only_when_asked_to(tmp_path):
+    assert offered(asked(tmp_path)).requests.after.tolist() == [-1] * 4
+    found = offered(asked(tmp_path, turns="chained"))
+    assert found.requests.after.tolist() == [-1, -1, 0, 2]
+    assert found.requests.delay.tolist() == [0, 0, 6, 5]
+    assert found.faster(2.0).requests.delay.tolist() == [0, 0, 3, 2.5]
+
+
+@pytest.mark.parametrize("given", [{"trace": "azure-conv"}, {"arrivals": "poisson"}, {"clients": 2}])
+def test_turns_without_recorded_sessions_are_refused(given, tmp_path):
+    with pytest.raises(BadInput, match="--turns"):
+        offered(asked(tmp_path, turns="chained", **given))
