@@ -20,7 +20,10 @@ MADE = 1000  # requests where none of trace, --requests and --duration says how 
 
 @dataclass(frozen=True, eq=False)
 class Offered:
-    """Requests, the trace they come from, requests a second on average (None: a closed loop), what was done to it."""
+    """Requests, the trace they come from, requests a second on average, what was done to it.
+
+    rate is None where requests wait for answers, in a closed loop or in chained sessions.
+    """
 
     requests: Requests
     trace: Trace
@@ -31,7 +34,8 @@ class Offered:
     def faster(self, factor: float) -> Offered:
         """The same requests with every gap so many times shorter."""
         trace = scaled(self.trace, factor)
-        return replace(self, requests=requests_of(trace, self.turns), trace=trace, rate=mean_rate(trace))
+        rate = mean_rate(trace) if self.turns == "recorded" else None
+        return replace(self, requests=requests_of(trace, self.turns), trace=trace, rate=rate)
 
 
 def offered(q: Any) -> Offered:
@@ -48,7 +52,8 @@ def offered(q: Any) -> Offered:
     else:
         trace, how = _drawn(q, base, gaps), f"arrivals drawn ({'poisson' if gaps.cv == 1 else q.arrivals})"
     turns = _turns(q, trace, how)
-    return Offered(requests_of(trace, turns), trace, mean_rate(trace), how + _TURNS[turns], turns)
+    rate = mean_rate(trace) if turns == "recorded" else None
+    return Offered(requests_of(trace, turns), trace, rate, how + _TURNS[turns], turns)
 
 
 _TURNS = {"recorded": "", "chained": ", each turn of a session after the answer to the one before"}

@@ -100,6 +100,7 @@ def test_turns_wait_for_the_answer_before_only_when_asked_to(tmp_path):
     found = offered(asked(tmp_path, turns="chained"))
     assert found.requests.after.tolist() == [-1, -1, 0, 2]
     assert found.requests.delay.tolist() == [0, 0, 6, 5]
+    assert found.rate is None
     assert found.faster(2.0).requests.delay.tolist() == [0, 0, 3, 2.5]
 
 
