@@ -22,6 +22,7 @@ MODES = {"together": ("together",), "apart": ("apart",), "both": ("together", "a
 
 def answer(q: Any) -> Answer:
     """The plan: BadInput for contradictory options; infeasible with reasons where nothing fits or meets the targets."""
+    _check_confirm(q)
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
     work = workload(q)
     _check_length(model.max_context, work)
@@ -34,7 +35,24 @@ def answer(q: Any) -> Answer:
     found = search(question, fitting, modes)
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
                       ranked(found.options, q.goal))
-    return plan_view.answer(planned) if planned.ranked else plan_view.misses_targets(planned)
+    if not planned.ranked:
+        return plan_view.misses_targets(planned)
+    return plan_view.answer(_confirmed(planned, q.confirm))
+
+
+def _confirmed(planned: Planned, count: int | None) -> Planned:
+    if count is None:
+        return planned
+    from rackline.decisions.confirm import confirm  # the simulator, only for those who ask for it
+
+    return confirm(planned, count)
+
+
+def _check_confirm(q: Any) -> None:
+    if q.confirm is not None and q.trace is None:
+        raise BadInput("--confirm", "simulates a request trace", "no --trace", "for example --trace azure-conv")
+    if q.confirm is not None and q.trace.arrival is None:
+        raise BadInput("--confirm", "needs a trace that says when requests arrive", q.trace.name)
 
 
 def _check_length(max_context: int | None, work: Workload) -> None:

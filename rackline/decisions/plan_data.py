@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rackline import units
+from rackline.decisions import confirm_view
 from rackline.decisions.launches import launch_texts
 from rackline.decisions.levers import average_pass, evaluate, levers
 from rackline.decisions.money import dollars_per_million
@@ -54,6 +55,13 @@ def option(planned: Planned, o: Option) -> dict[str, Any]:
         "memory": {"weights": float(held.weights), "cache": float(held.cache), "state": float(held.state),
                    "usable": float(held.usable)},
     }
+
+
+def rows(planned: Planned, count: int) -> list[dict[str, Any]]:
+    """The first options in order, those that were simulated with what the simulation says."""
+    simulated = {id(c.option): confirm_view.data(c) for c in planned.confirmed}
+    return [option(planned, o) | ({"simulated": simulated[id(o)]} if id(o) in simulated else {})
+            for o in planned.ranked[:count]]
 
 
 def frontier(planned: Planned) -> list[dict[str, Any]]:
@@ -141,7 +149,7 @@ def data(planned: Planned, rows: list[dict[str, Any]], commands: tuple[tuple[str
         "price_per_chip_hour": planned.price.value, "points": planned.found.points,
         "layouts": {"fit": len(planned.fitting), "infeasible": len(planned.infeasible),
                     "missed": len(planned.found.missed)},
-        "best": rows[0], "ranked": rows,
+        "best": rows[0], "ranked": rows, "confirmed": len(planned.confirmed),
         "by_goal": {goal: option(planned, o) for goal, o in planned.found.by_goal.items()},
         "frontier": frontier(planned), "modes": modes(planned), "limits": limits(planned),
         "trace_requests_per_second": trace_rate(planned),

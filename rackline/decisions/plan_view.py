@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rackline import units
-from rackline.decisions import plan_data
+from rackline.decisions import confirm_view, plan_data
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.decisions.levers import average_pass
 from rackline.decisions.plan_explain import explain, sources
@@ -25,14 +25,14 @@ _LABELS = {"together": "prefill and decode together", "apart": "prefill and deco
 
 def answer(planned: Planned) -> Answer:
     """The full answer of a plan that found something."""
-    top = planned.ranked[: max(1, planned.request.top)]
-    rows = [plan_data.option(planned, o) for o in top]
+    rows = plan_data.rows(planned, max(1, planned.request.top))
     commands = tuple(plan_data.launches(planned))
     return Answer(
         question="plan", headline=headline(planned), badge="bound",
-        tables=(_ranked_table(rows, planned), _goals_table(planned), _limits_table(planned), _reasons_table(planned)),
+        tables=(*confirm_view.table(planned), _ranked_table(rows, planned), _goals_table(planned),
+                _limits_table(planned), _reasons_table(planned)),
         plots=(_frontier_plot(planned), _price_plot(planned)),
-        notes=tuple(_notes(planned)), explain=explain(planned), sources=sources(planned),
+        notes=(*confirm_view.note(planned), *_notes(planned)), explain=explain(planned), sources=sources(planned),
         text=commands, data=plan_data.data(planned, rows, commands))
 
 

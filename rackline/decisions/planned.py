@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,21 @@ from rackline.systems.placing import stacked
 from rackline.systems.serving import Kind, Workload
 
 KINDS = 8  # kinds of requests that stand for a trace
+CONFIRMED = 5000  # requests of a trace on which options are simulated
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """An option simulated on the trace: spreads in seconds, requests/s that it sustains, dollars then, or why not."""
+
+    option: Option
+    ttft: dict[str, float] = field(default_factory=dict)
+    tpot: dict[str, float] = field(default_factory=dict)
+    sustained: float = 0.0
+    cost: float = float("inf")
+    meets: bool = False
+    preemptions: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class Planned:
     infeasible: list[tuple[Layout, tuple[str, ...]]]
     found: Found
     ranked: list[Option]
+    confirmed: tuple[Confirmed, ...] = ()  # the first of them, simulated
 
     @property
     def best(self) -> Option:

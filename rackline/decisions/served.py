@@ -1,95 +1,104 @@
-"""A real serving run beside its simulation: the same requests under the same limits, times predicted by the roofline."""
+"""Serving engines beside the lower bound; what is not recorded is taken at its best.
+
+Every weight in the stated format, KV cache in fp8, as many sequences as are sent, or as fit where that is less.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
-from rackline.decisions.kinds import Param, read
-from rackline.decisions.simulated import end_to_end, first_token, per_token, queueing
-from rackline.facts.hardware import machine
+from rackline.decisions.comparing import Case, Comparison, Step, Unpredicted, timed
 from rackline.facts.machine import Machine
+from rackline.facts.measured_things import measured_machine, model_name
+from rackline.facts.measurements import Measured
+from rackline.facts.model import Model
 from rackline.facts.models import model
-from rackline.facts.vllm_logs import ServingRun
-from rackline.systems.clock import Clock, PassTime, Roofline, TermTime
-from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
-from rackline.systems.simulation.traffic import requests_of
-from rackline.systems.work import Work
+from rackline.systems.layout import Layout
+from rackline.systems.memory import USABLE, cache_bytes, state_bytes, weight_bytes
+from rackline.systems.passes import Part, Pass, decode, prefill
 
-TIMES = ("time to first token", "of it in the queue", "time per output token", "end to end")
-NEAR = 1e-3  # relative distance of a mean time per output token that counts as met
-MOST_STRETCH = 16.0
-
-
-@dataclass(frozen=True)
-class Stretched:
-    """A clock whose every time is so many times another's."""
-
-    clock: Clock
-    factor: float
-
-    def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
-        timed = self.clock(terms, machine)
-        scale = lambda t: TermTime(t.compute * self.factor, t.memory * self.factor, t.network * self.factor)  # noqa: E731
-        return PassTime({name: scale(t) for name, t in timed.terms.items()}, timed.compute * self.factor,
-                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor)
+# printed format -> ours; empty: as the configuration says
+_WEIGHTS = {"": None, "fp8": "fp8", "FP8": "fp8", "fp4": "nvfp4", "FP4": "nvfp4", "int4": "int4", "bf16": "bf16",
+            "FP16": "fp16"}
+_KV = {"": "fp8", "FP8": "fp8", "FP16": "fp16"}
+# InferenceX draws lengths from 0.8 to 1 times the stated ones; whoever does not say is given the same, the easier
+MEAN_LENGTH = 0.9
 
 
-@dataclass(frozen=True, eq=False)
-class Served:
-    """A run with its simulation, and with the one whose passes are stretched until the mean gap of tokens agrees."""
-
-    run: ServingRun
-    deployment: Deployment
-    log: Log
-    stretch: float
-    stretched: Log
-
-
-def served(run: ServingRun) -> Served:
-    """The run simulated twice: as the roofline has it, and stretched."""
-    deployment, requests = deployment_of(run), requests_of(run.trace)
-    log = simulate(requests, deployment)
-    factor = stretch(requests, deployment, float(measured(run)[TIMES[2]].mean()))
-    return Served(run, deployment, log, factor, simulate(requests, _stretched(deployment, factor)))
+def predict(row: Measured) -> Comparison | Unpredicted:
+    """A row of a serving engine beside the bound, or the reason why it has none."""
+    name, machine = model_name(row), measured_machine(row)
+    if name is None or machine is None:
+        return Unpredicted(row, "no bundled model" if name is None else "no bundled chip")
+    if row.sizes.notes.startswith("disagg"):
+        return Unpredicted(row, "prefill and decode on separate chips")
+    served, layout = _in_formats(name, row.formats.weights, row.formats.kv), layout_of(row)
+    if layout.replica != machine.chips:
+        return Unpredicted(row, "layout not stated")
+    case = CASES[row.metric](row, served, machine, layout)
+    return case if isinstance(case, Unpredicted) else timed(row, case, served, machine)
 
 
-def deployment_of(run: ServingRun) -> Deployment:
-    """The run's model, machine, layout and limits.
-
-    Ignores: the run's prefix cache, as its log has no hashes of prompts.
-    """
-    layout = read(Param("layout", "", "layout"), run.layout)
-    return Deployment(model(run.model), machine(run.machine, run.chips), layout,
-                      Limits(run.sequences, run.tokens, kv_blocks=run.kv_blocks))
+@cache
+def _in_formats(name: str, weights: str, kv: str) -> Model:
+    plain = model(name)
+    if plain.formats["experts"] == "mxfp4":
+        return plain.with_formats(kv=_KV[kv])
+    return plain.with_formats(_WEIGHTS[weights], _KV[kv])
 
 
-def _stretched(deployment: Deployment, factor: float) -> Deployment:
-    return replace(deployment, clock=Stretched(Roofline(), factor))
+def layout_of(row: Measured) -> Layout:
+    """The layout as stated: attention data parallel takes its share of the chips, tensor parallel the rest."""
+    chips, sizes = row.chips or 1, row.sizes
+    pipeline, data = max(1, sizes.pipeline or 1), max(1, sizes.data or 1)
+    stage = chips // pipeline
+    expert = max(1, sizes.expert or 1)
+    return Layout(max(1, stage // data), data, pipeline=pipeline, expert=expert if stage % expert == 0 else 1)
 
 
-def stretch(requests: Requests, deployment: Deployment, mean: float) -> float:
-    """How many times longer every pass must take for a mean time per output token in seconds, by bisection."""
-    low, high = 1.0, MOST_STRETCH
-    while high / low > 1.0 + NEAR:
-        middle = float(np.sqrt(low * high))
-        log = simulate(requests, _stretched(deployment, middle))
-        low, high = (middle, high) if float(np.nanmean(per_token(log, requests))) < mean else (low, middle)
-    return float(np.sqrt(low * high))
+def most_sequences(served: Model, machine: Machine, layout: Layout, context: float, share: float) -> float:
+    """Sequences of so many tokens that fit beside the weights, if an engine has that share of the memory."""
+    memory = machine.chip.memory_capacity
+    room = (memory.high or memory.value) * share - float(weight_bytes(served, layout))
+    one = float(cache_bytes(served, layout, context) + state_bytes(served, layout))
+    return float(np.floor(max(0.0, room) / one)) * layout.data
 
 
-def measured(run: ServingRun) -> dict[str, np.ndarray]:
-    """The measured times of every request by name, in seconds."""
-    arrival = run.trace.arrival
-    assert arrival is not None
-    return dict(zip(TIMES, (run.first_token - arrival, run.scheduled - arrival,
-                            (run.finish - run.first_token) / np.maximum(run.trace.output_tokens - 1, 1),
-                            run.finish - arrival), strict=True))
+def _token_time(row: Measured, served: Model, machine: Machine, layout: Layout) -> Case | Unpredicted:
+    """A decode pass of the sequences sent at once, at most those that fit."""
+    sent = row.load.batch if row.notes.startswith("NVIDIA") else row.load.concurrency
+    if not sent:
+        return Unpredicted(row, "concurrency not stated")
+    context = MEAN_LENGTH * ((row.load.input or 0.0) + (row.load.output or 0.0) / 2.0)
+    share = USABLE.low or USABLE.value  # fewer sequences are faster; that the row exists shows that one fits
+    fits = max(1.0, most_sequences(served, machine, layout, context, share))
+    return Case("time per output token", row.value, (Step(decode(min(sent, fits), context), layout),))
 
 
-def predicted(log: Log, run: ServingRun) -> dict[str, np.ndarray]:
-    """The same of a simulation."""
-    return dict(zip(TIMES, (first_token(log), queueing(log), per_token(log, requests_of(run.trace)), end_to_end(log)),
-                    strict=True))
+def _throughput(row: Measured, served: Model, machine: Machine, layout: Layout) -> Case | Unpredicted:
+    """Static batches: a prompt pass and a pass a token. All requests queued: as many sequences as fit, new prompts
+    joining as others end, one mixed pass a token and stage."""
+    rate = row.value * (machine.chips if row.per == "GPU" else 1)
+    start, output = row.load.input or 0.0, row.load.output or 1.0
+    if row.load.batch:
+        batch = float(row.load.batch)
+        steps = (Step(prefill(batch, start), layout), Step(decode(batch, start + output / 2.0), layout, output - 1.0))
+        return Case("throughput, static batch", batch * output / rate, steps)
+    fits = most_sequences(served, machine, layout, start + output / 2.0, 1.0)  # more make more tokens
+    if fits < 1:
+        return Unpredicted(row, "does not fit as stated")
+    micro = fits / layout.pipeline
+    mixed = decode(micro, start + output / 2.0) + Pass((Part(micro / output, start, 0.0),))
+    return Case("throughput, all queued", micro / rate, (Step(mixed, layout),))
+
+
+def _first_token(row: Measured, served: Model, machine: Machine, layout: Layout) -> Case:
+    return Case("time to first token", row.value, (Step(prefill(row.load.batch or 1, row.load.input or 0.0), layout),))
+
+
+CASES: dict[str, Callable[[Measured, Model, Machine, Layout], Case | Unpredicted]] = {
+    "tpot": _token_time, "output_tokens_per_s": _throughput, "output_tokens_per_s_per_gpu": _throughput,
+    "first_token_latency": _first_token}

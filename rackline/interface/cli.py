@@ -90,6 +90,8 @@ def _run(question: Question, args: list[str]) -> int:
     _save_files(answer, bool(common["force"]))
     if common["out"] is not None:
         _save(answer, common)
+    if answer.data.get("interrupted"):
+        return 130
     return 0 if answer.feasible else 3
 
 

@@ -94,9 +94,14 @@ def arrive(world: World, now: float, request: int, pool: int) -> None:
         world.book.arrival[request] = now
     else:
         s.known, s.past, s.generated, s.decoding = prompt + 1, prompt, 1, True
-    world.book.replica[request] = engine.index % engine.pool.replicas
+    world.book.replica[request] = replica_of(world, pool, engine)
     engine.outstanding += prompt + output
     engine.waiting.append(s)
+
+
+def replica_of(world: World, pool: int, engine: Engine) -> int:
+    """The number of an engine's replica; a decode pool's come after the prefill pool's."""
+    return sum(p.replicas for p in world.prepared.pools[:pool]) + engine.index % engine.pool.replicas
 
 
 def start_pass(engine: Engine, book: Book, now: float) -> None:
@@ -159,11 +164,11 @@ def leave(world: World, pool: int, engine: Engine, s: Sequence, now: float) -> N
 
 def end(world: World, deployment: Deployment) -> Log:
     """The log of all engines."""
-    engines = [e for pool in world.pools for e in pool]
-    most = max(1, MOST_ROWS // len(engines))
-    rows = [thinned(Rows(e.index % e.pool.replicas, np.array([r[:2] for r in e.rows], dtype=float).reshape(-1, 2),
-                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most) for e in engines]
+    numbered = [(replica_of(world, i, e), e) for i, pool in enumerate(world.pools) for e in pool]
+    most = max(1, MOST_ROWS // len(numbered))
+    rows = [thinned(Rows(replica, np.array([r[:2] for r in e.rows], dtype=float).reshape(-1, 2),
+                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most) for replica, e in numbered]
     tokens: dict[str, int] = {}
-    for tier in (t for e in engines if e.tiers for t in e.tiers.tiers):
+    for tier in (t for _, e in numbered if e.tiers for t in e.tiers.tiers):
         tokens[tier.kind.name] = tokens.get(tier.kind.name, 0) + tier.loaded * world.requests.block_tokens
     return log_of(world.book, pass_log(rows), tokens)

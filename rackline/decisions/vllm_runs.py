@@ -1,0 +1,95 @@
+"""A real serving run beside its simulation: the same requests under the same limits, times predicted by the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rackline.decisions.kinds import Param, read
+from rackline.decisions.simulated import end_to_end, first_token, per_token, queueing
+from rackline.facts.hardware import machine
+from rackline.facts.machine import Machine
+from rackline.facts.models import model
+from rackline.facts.vllm_logs import ServingRun
+from rackline.systems.clock import Clock, PassTime, Roofline, TermTime
+from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
+from rackline.systems.simulation.traffic import requests_of
+from rackline.systems.work import Work
+
+TIMES = ("time to first token", "of it in the queue", "time per output token", "end to end")
+NEAR = 1e-3  # relative distance of a mean time per output token that counts as met
+MOST_STRETCH = 16.0
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """A clock whose every time is so many times another's."""
+
+    clock: Clock
+    factor: float
+
+    def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
+        timed = self.clock(terms, machine)
+        scale = lambda t: TermTime(t.compute * self.factor, t.memory * self.factor, t.network * self.factor)  # noqa: E731
+        return PassTime({name: scale(t) for name, t in timed.terms.items()}, timed.compute * self.factor,
+                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor)
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A run with its simulation, and with the one whose passes are stretched until the mean gap of tokens agrees."""
+
+    run: ServingRun
+    deployment: Deployment
+    log: Log
+    stretch: float
+    stretched: Log
+
+
+def served(run: ServingRun) -> Served:
+    """The run simulated twice: as the roofline has it, and stretched."""
+    deployment, requests = deployment_of(run), requests_of(run.trace)
+    log = simulate(requests, deployment)
+    factor = stretch(requests, deployment, float(measured(run)[TIMES[2]].mean()))
+    return Served(run, deployment, log, factor, simulate(requests, _stretched(deployment, factor)))
+
+
+def deployment_of(run: ServingRun) -> Deployment:
+    """The run's model, machine, layout and limits.
+
+    Ignores: the run's prefix cache, as its log has no hashes of prompts.
+    """
+    layout = read(Param("layout", "", "layout"), run.layout)
+    return Deployment(model(run.model), machine(run.machine, run.chips), layout,
+                      Limits(run.sequences, run.tokens, kv_blocks=run.kv_blocks))
+
+
+def _stretched(deployment: Deployment, factor: float) -> Deployment:
+    return replace(deployment, clock=Stretched(Roofline(), factor))
+
+
+def stretch(requests: Requests, deployment: Deployment, mean: float) -> float:
+    """How many times longer every pass must take for a mean time per output token in seconds, by bisection."""
+    low, high = 1.0, MOST_STRETCH
+    while high / low > 1.0 + NEAR:
+        middle = float(np.sqrt(low * high))
+        log = simulate(requests, _stretched(deployment, middle))
+        low, high = (middle, high) if float(np.nanmean(per_token(log, requests))) < mean else (low, middle)
+    return float(np.sqrt(low * high))
+
+
+def measured(run: ServingRun) -> dict[str, np.ndarray]:
+    """The measured times of every request by name, in seconds."""
+    arrival = run.trace.arrival
+    assert arrival is not None
+    return dict(zip(TIMES, (run.first_token - arrival, run.scheduled - arrival,
+                            (run.finish - run.first_token) / np.maximum(run.trace.output_tokens - 1, 1),
+                            run.finish - arrival), strict=True))
+
+
+def predicted(log: Log, run: ServingRun) -> dict[str, np.ndarray]:
+    """The same of a simulation."""
+    return dict(zip(TIMES, (first_token(log), queueing(log), per_token(log, requests_of(run.trace)), end_to_end(log)),
+                    strict=True))
