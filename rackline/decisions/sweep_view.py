@@ -53,9 +53,9 @@ def view(found: Summary, grid: Grid, new: int) -> Answer:
     varied = grid.varied()
     finished = found.counts.get("finished", 0)
     tables = (*_best(found, varied), *_errors(found))
+    reasons = () if finished else tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors)
     return Answer("sweep", headline(found, varied, new), "simulated", tables=tables, plots=tuple(_plots(found, varied)),
-                  notes=tuple(_notes(found, varied)), feasible=finished > 0,
-                  reasons=tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors) if not finished else (),
+                  notes=tuple(_notes(found, varied)), feasible=finished > 0, reasons=reasons,
                   data=_data(found, new))
 
 

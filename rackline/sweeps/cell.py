@@ -20,8 +20,8 @@ Status = Literal["finished", "infeasible", "refused", "failed"]
 STATUSES: tuple[Status, ...] = ("finished", "infeasible", "refused", "failed")
 SIMULATE = "rackline.sweeps.cell:simulated"
 # a worker is one process on one core; libraries that start threads of their own would only get in each other's way
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                                     "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+                            "VECLIB_MAXIMUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
