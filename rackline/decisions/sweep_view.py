@@ -13,11 +13,14 @@ from rackline.decisions.sweep_grid import Grid, settings
 
 DEFAULT = "time_to_first_token.p99"
 CURVES = 7  # that one plot shows
-_BESIDE = ("time_to_first_token.p99", "time_per_output_token.p99", "throughput.output_tokens_per_second_per_chip",
-           "dollars_per_million.output_paying_for_all", "goodput.share", "keeps_up")
+# metrics shown beside the one that ranks, under short names
+_BESIDE = {"time_to_first_token.p99": "first token p99", "time_per_output_token.p99": "per token p99",
+           "throughput.output_tokens_per_second_per_chip": "tok/s/chip out",
+           "dollars_per_million.output_paying_for_all": "$/Mtok out", "goodput.share": "goodput", "keeps_up": "keeps up"}
+_WIDE = 30.0  # largest over smallest value from which an axis is logarithmic
 _UNITS = {"time_to_first_token": "seconds", "time_per_output_token": "seconds", "end_to_end": "seconds",
           "queueing": "seconds", "makespan": "seconds", "dollars_per_million": "dollars", "utilisation": "ratio",
-          "hit_rates": "ratio", "goodput.share": "ratio"}
+          "hit_rates": "ratio", "goodput.share": "ratio", "keeps_up": "text"}
 _MORE_IS_BETTER = ("throughput", "goodput", "hit_rates", "utilisation", "keeps_up", "sustained_requests_per_second",
                    "finished")
 
@@ -53,9 +56,9 @@ def view(found: Summary, grid: Grid, new: int) -> Answer:
     varied = grid.varied()
     finished = found.counts.get("finished", 0)
     tables = (*_best(found, varied), *_errors(found))
+    reasons = () if finished else tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors)
     return Answer("sweep", headline(found, varied, new), "simulated", tables=tables, plots=tuple(_plots(found, varied)),
-                  notes=tuple(_notes(found, varied)), feasible=finished > 0,
-                  reasons=tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors) if not finished else (),
+                  notes=tuple(_notes(found, varied)), feasible=finished > 0, reasons=reasons,
                   data=_data(found, new))
 
 
@@ -68,7 +71,7 @@ def headline(found: Summary, varied: tuple[str, ...], new: int) -> str:
         return f"{text}."
     options, value = found.points[0]
     which = settings(options, varied) or "the only one"
-    return f"{text}; {'most' if found.most else 'least'} {found.by}: {units.show(value, unit(found.by))} with {which}."
+    return f"{text}; {'most' if found.most else 'least'} {found.by}: {units.show(value, _axis_unit(found.by))} with {which}."
 
 
 def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -80,10 +83,14 @@ def _best(found: Summary, varied: tuple[str, ...]) -> Iterator[Table]:
     if found.by is None or not found.best:
         return
     names = dict.fromkeys((found.by, *(name for name in _BESIDE if any(name in n for _, n in found.best))))
-    columns = (*(Column(name) for name in varied), *(Column(name, unit(name)) for name in names))
-    rows = tuple((*(_word(options.get(name)) for name in varied), *(numbers.get(name) for name in names))
+    columns = (*(Column(name) for name in varied), *(Column(_BESIDE.get(name, name), unit(name)) for name in names))
+    rows = tuple((*(_word(options.get(name)) for name in varied), *(_shown(name, numbers.get(name)) for name in names))
                  for options, numbers in found.best)
     yield Table(f"Cells with the {'most' if found.most else 'least'} {found.by}", columns, rows)
+
+
+def _shown(metric: str, value: float | None) -> Any:
+    return value if unit(metric) != "text" else "" if value is None else "yes" if value else "no"
 
 
 def _word(value: Any) -> str:
@@ -103,7 +110,16 @@ def _plots(found: Summary, varied: tuple[str, ...]) -> Iterator[Plot]:
     curves = _curves(found, x, tuple(name for name in varied if name != x))
     series = tuple(Series(name, *_sorted(points), marks=len(points) == 1)
                    for name, points in list(curves.items())[:CURVES])
-    yield Plot(f"{found.by} against {x}", Axis(x), Axis(found.by, unit(found.by)), series)
+    yield Plot(f"{found.by} against {x}", Axis(x), Axis(found.by, _axis_unit(found.by), _wide(series)), series)
+
+
+def _wide(series: tuple[Series, ...]) -> bool:
+    values = [value for one in series for value in one.y]
+    return bool(values) and min(values) > 0 and max(values) / min(values) > _WIDE
+
+
+def _axis_unit(metric: str) -> str:
+    return "count" if unit(metric) == "text" else unit(metric)
 
 
 def _curves(found: Summary, x: str, others: tuple[str, ...]) -> dict[str, list[tuple[float, float]]]:

@@ -20,8 +20,8 @@ Status = Literal["finished", "infeasible", "refused", "failed"]
 STATUSES: tuple[Status, ...] = ("finished", "infeasible", "refused", "failed")
 SIMULATE = "rackline.sweeps.cell:simulated"
 # a worker is one process on one core; libraries that start threads of their own would only get in each other's way
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                                     "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+                            "VECLIB_MAXIMUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,23 @@ def _function(run: str) -> Callable[[Mapping[str, Any]], Answer]:
 
 
 def simulated(options: Mapping[str, Any]) -> Answer:
-    """The answer to simulate with these options; models and traces are read once a process."""
-    from rackline.decisions.questions import ask, find, parameters
+    """The numbers of simulate with these options, without the tables and sources that take as long as the simulation.
 
-    kinds = {name: p.kind for name, p in parameters(find("simulate")).items()}
-    read = {name: _read(kinds[name], value) if kinds.get(name) in _ONCE else value for name, value in options.items()}
-    return ask("simulate", **read)
+    Models and traces are read once a process.
+    """
+    from rackline.decisions.answer import Answer
+    from rackline.decisions.questions import find, parameters, prepare
+    from rackline.decisions.simulate import run
+    from rackline.decisions.simulate_case import NoRoom, case
+    from rackline.decisions.simulate_data import data
+    from rackline.decisions.simulate_view import no_room
+
+    question = find("simulate")
+    kinds = {name: p.kind for name, p in parameters(question).items()}
+    request = prepare(question, {name: _read(kinds[name], value) if kinds.get(name) in _ONCE else value
+                                 for name, value in options.items()})
+    found = case(request)
+    return no_room(found) if isinstance(found, NoRoom) else Answer("simulate", "", data=data(run(found, request.seed)))
 
 
 _ONCE = ("model", "trace")

@@ -48,11 +48,11 @@ def _versioned(run: str, options: dict[str, Any]) -> tuple[str, Any]:
 def _taken(ray: Any, reference: Any, cell: Cell) -> Outcome:
     try:
         version, (status, error, numbers, seconds) = ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        raise BadInput("--cluster", "must have this program installed on every node", str(error.cause)) from None
-    except ray.exceptions.RayError as error:
-        line = " ".join(str(error).split())[:300]
-        return Outcome(cell.key, cell.options, "failed", f"{type(error).__name__}: {line}", attempts=TRIES)
+    except ray.exceptions.RayTaskError as missing:  # a fault of a cell is a number's place in `computed`, not raised
+        raise BadInput("--cluster", "must have rackline on every node", str(missing.cause)) from None
+    except ray.exceptions.RayError as lost:
+        line = " ".join(str(lost).split())[:300]
+        return Outcome(cell.key, cell.options, "failed", f"{type(lost).__name__}: {line}", attempts=TRIES)
     if version != __version__:
         raise BadInput("--cluster", f"must have rackline {__version__} on every node", f"{version} on one of them")
     return Outcome(cell.key, cell.options, status, error, numbers, seconds)

@@ -99,8 +99,8 @@ def _lost(worker: _Worker, again: deque[tuple[Cell, int]]) -> Outcome | None:
     if worker.attempt < TRIES:
         again.append((cell, worker.attempt + 1))
         return None
-    return Outcome(cell.key, cell.options, "failed", f"its process ended {TRIES} times, at last with exit status {code}",
-                   attempts=worker.attempt)
+    why = f"its process ended {TRIES} times, at last with exit status {code}"
+    return Outcome(cell.key, cell.options, "failed", why, attempts=worker.attempt)
 
 
 def _end(team: list[_Worker]) -> None:

@@ -59,6 +59,8 @@ def opened(path: Path) -> Iterator[Results]:
 
 def _checked_place(path: Path) -> None:
     try:
+        if "\0" in str(path):
+            raise ValueError("a null byte in it")
         if not path.parent.is_dir():
             raise BadInput("--to", "must lie in a folder that exists", str(path), f"make {path.parent} first")
         if path.exists() and not path.is_file():

@@ -25,7 +25,7 @@ class Slow:
     """What a cell of the tests takes."""
 
     model: Any = param("model", "any words", flag="MODEL")
-    rate: float | None = param("tokens", "requests a second", default=None)
+    rate: float | None = param("number", "requests a second", default=None)
     chips: int | None = param("count", "chips", default=None)
     seconds: float | None = param("ratio", "how long it takes", default=0.0, least=0)
     ends: str = param("choice", "how it ends", default="well",

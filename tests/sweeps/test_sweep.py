@@ -105,7 +105,7 @@ def test_a_sweep_of_which_nothing_runs_is_not_feasible(tmp_path):
     path = started.file(tmp_path, '[fixed]\nmodel = "a"\n[grid]\nends = ["infeasible", "refused"]\n')
     answer = fake.sweep(path, tmp_path / "r.duckdb", workers=1)
     assert not answer.feasible
-    assert answer.reasons == ("1 infeasible: too large", "1 refused: --chips: must be fewer; got 9")
+    assert answer.reasons == ("1 refused: --chips: must be fewer; got 9", "1 infeasible: too large")
 
 
 # ---- killed
@@ -127,10 +127,11 @@ def test_killed_at_any_moment_and_started_again_nothing_is_lost_and_nothing_repe
     path, results, dice = started.file(tmp_path, SLOW), tmp_path / "r.duckdb", random.Random(4)
     stored: set[tuple] = set()
     kept_at = []
-    for _ in range(8):
+    for i in range(8):  # while it starts and makes its file, and while it computes
         before = started.marks(tmp_path)
         process = started.start(path, results)
-        _kill_when(process, tmp_path, before.total() + dice.randint(0, 6), dice.random() * 0.02)
+        begun, later = (0, 0.5) if i % 2 else (dice.randint(1, 6), 0.02)
+        _kill_when(process, tmp_path, before.total() + begun, dice.random() * later)
         assert not _which(started.marks(tmp_path) - before) & stored
         now = set(started.rows(results, "select model, rate, chips, 'well' from results")) if _begun(results) else set()
         assert stored <= now
@@ -140,7 +141,8 @@ def test_killed_at_any_moment_and_started_again_nothing_is_lost_and_nothing_repe
     assert started.finish(path, results)[0] == 0
     assert not _which(started.marks(tmp_path) - before) & stored
     assert started.finish(path, calm)[0] == 0
-    assert 0 < kept_at[-1] < 48 == len(started.rows(results))
+    assert any(0 < kept < 48 for kept in kept_at)
+    assert len(started.rows(results)) == 48
     assert started.rows(results) == started.rows(calm)
     assert started.rows(results, "select key, metric, count(*) from numbers group by all having count(*) > 1") == []
     assert not list(tmp_path.glob(".*.new"))
@@ -156,7 +158,7 @@ def _kill_when(process: subprocess.Popen, folder: Path, begun: int, later: float
         time.sleep(0.002)
     time.sleep(later)
     process.kill()
-    process.wait()
+    process.communicate(timeout=20)
 
 
 def _which(begun: Counter[str]) -> set[tuple]:
@@ -182,7 +184,7 @@ def test_workers_of_a_killed_sweep_end_with_it(tmp_path):
     while started.marks(tmp_path).total() < 2:
         time.sleep(0.005)
     process.kill()
-    process.wait()
+    process.communicate(timeout=20)
     deadline = time.monotonic() + 10
     while _group(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
