@@ -168,6 +168,8 @@ def _fitted(x: np.ndarray, values: object) -> np.ndarray:
 
 def _expert_terms(probe: _Probe, most: int, imbalance: float) -> Iterable[_Term]:
     """Routed experts depend on tokens alone: compute has a floor, memory follows the experts touched."""
+    if not any(f.experts for f, _ in probe.model.feed_forwards()):
+        return
     data, tokens = float(probe.layout.data), np.arange(1.0, most + 1.0) * imbalance
     by_tokens = probe.timed(Part(data, tokens / data, 0.0, 0.0))
     few, some, many = (probe.timed(Part(data, n, 0.0, 0.0)) for n in (1e-9, 1e6, 3e6))

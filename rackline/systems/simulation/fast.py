@@ -183,8 +183,8 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
         if not crowded and not core.limit[WHOLE]:
             _admit(core, asked, book, e, now, left)
     seconds = _seconds(core, e)
-    core.time[e, ENDS] = now + seconds
-    _note(core, e, now, seconds)
+    core.time[e, ENDS] = start + seconds
+    _note(core, e, start, seconds)
 
 
 @_inlined
