@@ -168,6 +168,8 @@ def _fitted(x: np.ndarray, values: object) -> np.ndarray:
 
 def _expert_terms(probe: _Probe, most: int, imbalance: float) -> Iterable[_Term]:
     """Routed experts depend on tokens alone: compute has a floor, memory follows the experts touched."""
+    if not any(f.experts for f, _ in probe.model.feed_forwards()):
+        return
     data, tokens = float(probe.layout.data), np.arange(1.0, most + 1.0) * imbalance
     by_tokens = probe.timed(Part(data, tokens / data, 0.0, 0.0))
     few, some, many = (probe.timed(Part(data, n, 0.0, 0.0)) for n in (1e-9, 1e6, 3e6))
@@ -193,16 +195,18 @@ def _line(at_1e6: float, at_3e6: float, imbalance: float, k: int) -> np.ndarray:
 
 def _check(probe: _Probe, compiled: CompiledClock, most: int) -> None:
     """Compares passes of decode and chunks, not used in fitting, with the ledger's."""
-    for i in range(24):
-        batch, past = 1 + 7 * i, 17 + 911 * i
-        chunk = min(1 + 97 * i, most - min(batch, most - 1))
-        batch = max(1, min(batch, most - chunk))
-        pieces = [(1, past, 1)] * batch + [(chunk, 53 * i, 1)] * (chunk > 0)
-        parts = (Part(batch, 1, past), *([Part(1, chunk, 53 * i)] if chunk > 0 else []))
-        timed, own = float(probe.timed(*parts).time), compiled.seconds(pieces)
-        if abs(own - timed) > EXACT * timed:
+    i = np.arange(24)
+    batch = np.maximum(1, np.minimum(1 + 7 * i, most))
+    chunk = np.minimum(1 + 97 * i, most - batch)
+    parts = (Part(batch, 1.0, 17.0 + 911 * i), Part((chunk > 0) * 1.0, chunk * 1.0, 53.0 * i))
+    timed = np.broadcast_to(probe.timed(*parts).time, i.shape)
+    for at in range(len(i)):
+        decoding = np.array(compiled.totals([(1, 17 + 911 * at, 1)])) * batch[at]
+        prompt = compiled.totals([(int(chunk[at]), 53 * at, 1)] * int(chunk[at] > 0))
+        own = compiled.at(decoding + np.array(prompt))
+        if abs(own - timed[at]) > EXACT * timed[at]:
             raise BadInput("clock", "must be affine in the tokens, sequences and cache of a pass",
-                           f"{timed:.9g} s where its line gives {own:.9g} s")
+                           f"{timed[at]:.9g} s where its line gives {own:.9g} s")
 
 
 # ---- merging

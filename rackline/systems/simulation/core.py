@@ -18,9 +18,9 @@ from rackline.systems.simulation.prepare import Pool
 from rackline.systems.simulation.records import Requests
 
 NO_CAP = 2**60
-# columns of Core.engine
+# columns of Core.engine; CROSSING: −CLOCK modulo the page, where those that need a page now stand in Core.phase
 (DECODING, CLOCK, FREE, HEAD, TAIL, SPARE, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, QUEUED, BACK, JOINING, OUTSTANDING, PASSES,
- ROWS, EVERY, STEPS, PAGES, ENGINE_FIELDS) = range(19)
+ ROWS, EVERY, STEPS, PAGES, CROSSING, ENGINE_FIELDS) = range(20)
 # columns of Core.slot
 (REQUEST, BASE, LAST, PREVIOUS, NEXT, BUCKET_PREVIOUS, BUCKET_NEXT, GENERATED, PAST, KNOWN, NEW, SLOT_FIELDS) = range(12)
 # entries of Core.limit

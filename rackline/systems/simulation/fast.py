@@ -16,6 +16,7 @@ from rackline.systems.simulation.core import (
     BUCKET_NEXT,
     BUCKET_PREVIOUS,
     CLOCK,
+    CROSSING,
     DECODING,
     ENDS,
     ENGINES,
@@ -58,6 +59,7 @@ from rackline.systems.simulation.features import FIRST, LATENT, PICKED, READ
 _compiled = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 _inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)
 _pairs = _inlined(features.pairs)
+_rank_share = _inlined(features.rank_share)
 _departure = _inlined(policies.departure)
 
 
@@ -183,16 +185,16 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
         if not crowded and not core.limit[WHOLE]:
             _admit(core, asked, book, e, now, left)
     seconds = _seconds(core, e)
-    core.time[e, ENDS] = now + seconds
-    _note(core, e, now, seconds)
+    core.time[e, ENDS] = start + seconds
+    _note(core, e, start, seconds)
 
 
 @_inlined
 def _decode(core: Core, book: Book, e: int) -> bool:
     """Gives decoding sequences their pages and adds them up; whether pages ran out."""
-    engine, block = core.engine, core.limit[BLOCK]
+    engine = core.engine
     engine[e, STEPS] = 1
-    need = core.phase[e, -engine[e, CLOCK] % block]
+    need = core.phase[e, engine[e, CROSSING]]
     crowded = need > engine[e, FREE]
     if crowded:
         _crowd(core, book, e)
@@ -366,7 +368,7 @@ def _amount(feature: Any, j: int, new: int, past: int) -> float:
 
 @_inlined
 def _seconds(core: Core, e: int) -> float:
-    share = np.ceil(core.total[1] / core.data[0]) / core.total[1]
+    share = _rank_share(core.total[1], core.data[0])
     for j in range(1, len(core.x)):
         core.x[j] = share * core.total[j]
     return core.pace[0] * _pass_seconds(core.clock, core.x, int(core.total[2]))
@@ -381,11 +383,11 @@ def _note(core: Core, e: int, now: float, seconds: float) -> None:
     engine = core.engine
     passes = engine[e, PASSES]
     engine[e, PASSES] += 1
-    if passes % engine[e, EVERY] != 0:
+    if passes & (engine[e, EVERY] - 1):
         return
     if engine[e, ROWS] == core.limit[MOST]:
         _thin(core, e)
-        if passes % engine[e, EVERY] != 0:
+        if passes & (engine[e, EVERY] - 1):
             return
     row = engine[e, ROWS]
     engine[e, ROWS] += 1
@@ -441,6 +443,7 @@ def _step(core: Core, asked: Asked, book: Book, e: int, now: float, waiting: int
     engine, slot, ring = core.engine, core.slot, core.limit[RING]
     clock = engine[e, CLOCK] + 1
     engine[e, CLOCK] = clock
+    engine[e, CROSSING] = (engine[e, CROSSING] if engine[e, CROSSING] else core.limit[BLOCK]) - 1
     at = e * ring + (clock & (ring - 1))
     for c in range(len(core.cap)):
         core.below[e, c] += core.open[e, c]

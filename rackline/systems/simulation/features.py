@@ -72,7 +72,7 @@ class Coefficients(NamedTuple):
 
 def rank_share(sequences: float, data: int) -> float:
     """The share of a pass's sequences that the busiest of `data` ranks holds."""
-    return math.ceil(sequences / data) / sequences
+    return 1.0 if data == 1 else math.ceil(sequences / data) / sequences
 
 
 def pass_seconds(c: Coefficients, x: np.ndarray, tokens: int) -> float:

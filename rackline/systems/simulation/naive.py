@@ -113,12 +113,14 @@ def start_pass(engine: Engine, book: Book, now: float) -> None:
         engine.wakes = start if busy else NEVER
         return
     engine.scheduled = fill(engine, now)
-    engine.wakes = min((s.ready for s in engine.running if s.ready > now), default=NEVER)
+    engine.wakes = NEVER
     if not engine.scheduled:
+        engine.wakes = min((s.ready for s in engine.running if s.ready > now), default=NEVER)
         return
     for s, _ in engine.scheduled:
         if np.isnan(book.admitted[s.request]):
             book.admitted[s.request], book.cached[s.request] = now, s.past
+    now = start
     seconds = engine.pool.pipeline * engine.pool.clock.seconds([piece(s, new) for s, new in engine.scheduled])
     engine.ends = now + seconds
     note(engine, now, seconds)

@@ -10,17 +10,16 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 from typing import Any
 
+LATE = 1e-9
 GOLDEN, MIX1, MIX2, WORD = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFFFFFFFFFFFFFFFF
 
 
 def departure(now: float, interval: float) -> float:
-    """When a pass may start, at or after `now`: at once, or with the next train where an interval is given."""
-    if interval <= 0.0:
-        return now
-    train = math.ceil(now / interval) - 1  # one less or more where the division rounds
-    while train * interval < now:
-        train += 1
-    return train * interval
+    """When a pass may start: at once, or with the next train where an interval is given.
+
+    A pass that ends as a train departs is in time for it, though sums of intervals round: LATE of one is forgiven.
+    """
+    return now if interval <= 0.0 else math.ceil(now / interval - LATE) * interval
 
 
 def uniform(seed: int, request: int, token: int) -> float:

@@ -76,7 +76,8 @@ def _pool(requests: Requests, deployment: Deployment, layout: Layout, limits: Li
     pipeline = int(layout.pipeline)
     blocks, sequences = blocks // pipeline, max(1, min(limits.sequences, sequences) // pipeline)
     _check_fits(requests, longest, blocks)
-    most = limits.tokens if limits.admission == "chunked" else max(limits.tokens, int(longest.max()) + 1)
+    alone = 0 if limits.admission == "chunked" else int(longest.max()) + 1
+    most = max(alone, min(limits.tokens, int(longest.sum()) + len(longest) * (deployment.drafted + 1)))
     clock = compile_clock(deployment, most, layout)
     return Pool(clock, replace(limits, sequences=sequences), blocks, int(layout.replicas), pipeline,
                 requests.block_tokens, deployment.drafted, deployment.acceptance)
