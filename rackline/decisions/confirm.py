@@ -52,7 +52,7 @@ def _simulated(planned: Planned, option: Option, requests: Requests) -> Confirme
     except BadInput as error:  # a layout at the edge of its memory, once pages are whole
         return Confirmed(option, reason=f"{error.what} {error.rule}")
     ttft, tpot = spread(first_token(log)), spread(per_token(log, requests))
-    rate = sustained_rate(requests, deployment)
+    rate = option.rate if option.prefill else sustained_rate(requests, deployment)
     q = planned.question
     cost = dollars_per_million(planned.price.value, q.chips, rate * float(requests.output.mean()))
     return Confirmed(option, ttft, tpot, rate, cost, _meets(ttft, tpot, q.targets), int(log.preemptions.sum()))

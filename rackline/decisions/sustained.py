@@ -9,7 +9,9 @@ import numpy as np
 from rackline.decisions.simulated import finished, makespan, queueing
 from rackline.systems.simulation import Deployment, Log, Requests, simulate
 
-MOST = 20_000  # requests replayed: enough for a rate
+MOST = 200_000  # requests replayed
+FEWER = 2000  # of them where only the readable loop can run, which is slow
+ENOUGH = 20_000  # requests that give a rate, if they are many for those that run at once
 MANY = 8  # times as many requests as can run at once: then the middle of the run is steady
 LONG = 1.0  # seconds of waiting that nobody calls a growing queue
 
@@ -21,11 +23,17 @@ def sustained_rate(requests: Requests, deployment: Deployment, seed: int = 0) ->
     not, and all the time from the first arrival to the last answer counts. Ignores: who waits for whom.
     """
     slots = deployment.limits.sequences * int(deployment.layout.replicas)
-    some = waiting_all(requests, min(max(MANY * slots, len(requests.input)), MOST))
+    most = FEWER if _slow(requests, deployment) else MOST
+    some = waiting_all(requests, min(max(MANY * slots, min(len(requests.input), ENOUGH)), most))
     log = simulate(some, deployment, seed=seed)
     n = len(some.input)
     low, high = np.quantile(log.finish, (0.1, 0.9))
     return float(0.8 * n / (high - low)) if n >= MANY * slots and high > low else n / makespan(log)
+
+
+def _slow(requests: Requests, deployment: Deployment) -> bool:
+    caching = deployment.limits.prefix_caching and requests.block.size > 0
+    return deployment.prefill is not None or deployment.drafted > 0 or caching
 
 
 def waiting_all(requests: Requests, count: int) -> Requests:
