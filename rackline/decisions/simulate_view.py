@@ -34,6 +34,8 @@ def headline(found: Simulated) -> str:
     case, d = found.case, found.case.deployment
     what = f"{d.model.name} as {_layout_name(found)} on {d.machine.title}"
     count = f"{case.offered.trace.name} ({len(found.log.finish):,} requests)"
+    if found.interrupted:
+        what = f"Interrupted after {simulated.finished(found.log):,} requests were served: {what}"
     if not found.keeps_up:
         most = found.most["waiting"]
         return (f"{what} cannot keep up with {count} at {case.offered.rate:.3g} requests/s: it sustains "

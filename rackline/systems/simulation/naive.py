@@ -30,17 +30,22 @@ class World:
     served: list[int]  # requests given out so far, by pool
 
 
-def simulate_naive(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int = 0) -> Log:
-    """Serves all requests."""
-    world = begin(requests, prepared, deployment, seed)
-    while step(world):
-        pass
+def simulate_naive(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int = 0,
+                   book: Book | None = None) -> Log:
+    """Serves all requests; interrupted, those that it came to once one has been served."""
+    world = begin(requests, prepared, deployment, seed, book)
+    try:
+        while step(world):
+            pass
+    except KeyboardInterrupt:
+        if np.isnan(world.book.finish).all():
+            raise
     return end(world, deployment)
 
 
-def begin(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int) -> World:
+def begin(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int, book: Book | None = None) -> World:
     """The world before the first arrival."""
-    book = new_book(len(requests.input))
+    book = book or new_book(len(requests.input))
     pools = [_engines(i, prepared, deployment, book, seed, requests.block.size > 0)
              for i in range(len(prepared.pools))]
     followers: dict[int, list[int]] = {}
