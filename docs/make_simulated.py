@@ -35,8 +35,8 @@ run, used nowhere else in the program, to see what of the difference it explains
 
 ![Measured and simulated: requests in the system, time to first token, time per output token](img/simulated.png)
 """
-HEAD = ("| time | measured: mean | p99 | roofline: mean | p99 | ratio of means | of p99 | stretched: mean | p99 | ratio "
-        "of means | of p99 |")
+HEAD = ("| time | measured: mean | p99 | roofline: mean | p99 | ratio of means | of p99 | stretched: mean | p99 | "
+        "ratio of means | of p99 |")
 RULE = "| --- |" + " ---: |" * 10
 LESSONS = """## What explains the difference
 

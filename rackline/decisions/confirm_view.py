@@ -42,7 +42,7 @@ def note(planned: Planned) -> Iterator[str]:
     some += f" ({CONFIRMED_APART:,} where pools are apart)" if apart and CONFIRMED_APART < most < len(trace) else ""
     yield (f"Simulated: the {len(planned.confirmed)} best of the plan on {trace.name}{some}; {met} meet the targets at "
            f"the mean and stand first, by {planned.request.goal}. Their price and throughput are those of the rate "
-           f"that they sustain{' (pools apart: as planned)' if apart else ''}; the next table's figures are the plan's.")
+           f"that they sustain{' (pools apart: as planned)' if apart else ''}; the next table's figures are plan's.")
     first = planned.confirmed[0]
     if first.ttft:
         yield (f"The first, simulated: {units.show(first.tpot['mean'], 'seconds')} per token (p99 "

@@ -172,7 +172,8 @@ def end(world: World, deployment: Deployment) -> Log:
     numbered = [(replica_of(world, i, e), e) for i, pool in enumerate(world.pools) for e in pool]
     most = max(1, MOST_ROWS // len(numbered))
     rows = [thinned(Rows(replica, np.array([r[:2] for r in e.rows], dtype=float).reshape(-1, 2),
-                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most) for replica, e in numbered]
+                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most)
+            for replica, e in numbered]
     tokens: dict[str, int] = {}
     for tier in (t for _, e in numbered if e.tiers for t in e.tiers.tiers):
         tokens[tier.kind.name] = tokens.get(tier.kind.name, 0) + tier.loaded * world.requests.block_tokens
