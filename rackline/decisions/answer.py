@@ -88,7 +88,7 @@ class File:
     """
 
     path: str
-    columns: Mapping[str, Sequence[Any]] | None = None
+    columns: Mapping[str, Any] | None = None
     value: Any = None
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from rackline.decisions import capacity_view, simulate_view
 from rackline.decisions.answer import Answer
 from rackline.decisions.probes import MOST_REPLICAS, Probe, Prober
@@ -91,7 +89,7 @@ def _size(sized: Sized) -> None:
     sized.rate = _rate(sized, steps)
 
 
-def _replicas(sized: Sized, steps: np.ndarray) -> None:
+def _replicas(sized: Sized, steps: list[int]) -> None:
     """Doubles from what the sustained rate asks for until the targets are met, then halves the rest.
 
     Ignores: that one more replica could make a percentile worse, as a router may deal unluckily.
@@ -110,7 +108,7 @@ def _replicas(sized: Sized, steps: np.ndarray) -> None:
         tried = min(2 * tried, MOST_REPLICAS) if sized.high is None else (sized.low + sized.high) // 2
 
 
-def _rate(sized: Sized, steps: np.ndarray) -> float | None:
+def _rate(sized: Sized, steps: list[int]) -> float | None:
     """Most requests/s of one replica within the targets, between the curve's points that meet and miss them."""
     met = [p.rate for p in sized.curve if p.met]
     missed = [p.rate for p in sized.curve if not p.met]
@@ -119,7 +117,7 @@ def _rate(sized: Sized, steps: np.ndarray) -> float | None:
     return _bisected(lambda rate: _kept(sized, rate, steps), max(met), min(missed))
 
 
-def _kept(sized: Sized, rate: float, steps: np.ndarray) -> bool:
+def _kept(sized: Sized, rate: float, steps: list[int]) -> bool:
     probe = sized.prober.at_rate(rate)
     sized.curve.append(probe)
     sized.curve.sort(key=lambda p: p.rate)

@@ -42,8 +42,9 @@ def headline(sized: Sized) -> str:
         return f"{why}{name} on {case.deployment.machine.title} needs {between} replicas for {asked}."
     chips = sized.replicas * int(layout.chips)
     one = f"; one alone carries {sized.rate:.3g} requests/s" if sized.rate else ""
-    return (f"{name} needs {sized.replicas:,} replica{'s' * (sized.replicas > 1)} ({chips:,} chip{'s' * (chips > 1)} of "
-            f"{case.deployment.machine.title}) for {asked}{one}; {units.show(_hourly(sized), 'dollars/hour')} for all.")
+    return (f"{name} needs {sized.replicas:,} replica{'s' * (sized.replicas > 1)} ({chips:,} "
+            f"chip{'s' * (chips > 1)} of {case.deployment.machine.title}) for {asked}{one}; "
+            f"{units.show(_hourly(sized), 'dollars/hour')} for all.")
 
 
 def _hourly(sized: Sized) -> float:
@@ -150,5 +151,5 @@ def _never(sized: Sized) -> Answer:
     return Answer("capacity", f"No number of replicas of {case.deployment.model.name} as "
                   f"{case.deployment.layout.name()} on {case.deployment.machine.title} meets {_asked(sized)}: requests "
                   "that hardly ever meet miss it already.", "simulated", feasible=False, reasons=tuple(missed),
-                  notes=(f"At most {MOST_REPLICAS:,} replicas are tried; more chips a replica (--layout) make a request "
-                         "faster, more replicas do not.",), data=data(sized))
+                  notes=(f"At most {MOST_REPLICAS:,} replicas are tried; more chips a replica (--layout) make a "
+                         "request faster, more replicas do not.",), data=data(sized))

@@ -53,7 +53,8 @@ _GENERIC = {"machine", "chip", "model", "number format", "name", "file", "value"
 # kind -> dimension of rackline.units, largest value that anyone could mean
 _NUMBERS: dict[str, tuple[str, float]] = {
     "seconds": ("seconds", 1e9), "bytes": ("bytes", 1e21), "tokens": ("tokens", 1e12), "count": ("count", 1e9),
-    "int": ("count", 1e18), "number": ("count", 1e9), "dollars_per_hour": ("dollars/hour", 1e6), "ratio": ("ratio", 1.0),
+    "int": ("count", 1e18), "number": ("count", 1e9), "dollars_per_hour": ("dollars/hour", 1e6),
+    "ratio": ("ratio", 1.0),
 }
 
 

@@ -193,8 +193,7 @@ class Capacity:
 
     model: Model = param("model", _MODEL, flag="MODEL")
     on: Machine = param("machine", _ON)
-    chips: int | None = param("count", "chips of one replica (by default the machine's own number)", default=None,
-                              most=1_000_000)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
     trace: Trace | Population | None = param("traffic", _TRAFFIC, default=None)
     input: float | None = param("tokens", "tokens of every prompt, instead of a trace", default=None)
     output: float | None = param("tokens", "tokens of every reply, instead of a trace", default=None)

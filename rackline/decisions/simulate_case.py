@@ -51,7 +51,7 @@ class NoRoom:
 
 
 def case(q: Any) -> Case | NoRoom:
-    """The case of a question; BadInput for contradictory options; NoRoom where the model fits on no layout asked for."""
+    """The case of a question; BadInput for contradictory options; NoRoom where the model fits on no layout."""
     _check(q)
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
     given = offered(q)

@@ -30,6 +30,11 @@ class Simulated:
     sustained: float | None
 
     @property
+    def interrupted(self) -> bool:
+        """Whether some requests were not served before the end."""
+        return simulated.finished(self.log) < self.log.finish.size
+
+    @property
     def keeps_up(self) -> bool:
         """Whether requests came no faster than the deployment can serve them."""
         return self.sustained is None or self.case.offered.rate is None or self.case.offered.rate <= self.sustained
@@ -93,11 +98,13 @@ def data(found: Simulated) -> dict[str, Any]:
         "limits": _limits(found), "trace": case.offered.trace.name, "arrivals": case.offered.how,
         "requests": len(requests.input), "finished": simulated.finished(log), "makespan": simulated.makespan(log),
         "offered_requests_per_second": case.offered.rate, "keeps_up": found.keeps_up,
+        "interrupted": found.interrupted,
         "sustained_requests_per_second": found.sustained, **found.spreads[0],
         "throughput": found.throughput, "goodput": found.goodput, "targets": _targets(case),
         "utilisation": _use(found.use), "dollars_per_million": found.dollars, "price_per_chip_hour": case.price.value,
         "preemptions": int(log.preemptions.sum()), "preempted_requests": int(np.sum(log.preemptions > 0)),
-        "hit_rates": simulated.hits(log, requests), "waiting": {"mean": simulated.mean_waiting(log), "max": found.most["waiting"]},
+        "hit_rates": simulated.hits(log, requests),
+        "waiting": {"mean": simulated.mean_waiting(log), "max": found.most["waiting"]},
         "running": {"mean": simulated.mean_running(log), "max": found.most["running"]},
         "passes": count * log.passes.every if log.passes.every == 1 else None, "passes_logged": count,
         "passes_logged_every": log.passes.every,

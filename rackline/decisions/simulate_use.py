@@ -54,9 +54,9 @@ def use(log: Log, requests: Requests, deployment: Deployment) -> Use:
             busy = min(1.0, float(passes.seconds.sum()) * passes.every
                        / (float(layout.replicas * layout.pipeline) * makespan(log)))
             total += busy * float(layout.chips) / chips * _causes(_sampled(passes), log, requests, deployment, layout)
-    causes = [float(x) for x in total]
-    busy = sum(causes[:4])
-    return Use(*causes[:4], 1.0 - busy, causes[4], causes[5], causes[6] / busy if busy > 0 else 0.0)
+    compute, memory, network, other, arithmetic, bandwidth, prompts = (float(x) for x in total)
+    busy = compute + memory + network + other
+    return Use(compute, memory, network, other, 1.0 - busy, arithmetic, bandwidth, prompts / busy if busy else 0.0)
 
 
 def pools(deployment: Deployment, passes: PassLog) -> Iterator[tuple[Layout, PassLog]]:
@@ -155,5 +155,6 @@ def _cached_share(fresh: float, cached: float, count: int, deployment: Deploymen
     layout = deployment.prefill or deployment.layout
     new = max(fresh / count, 1.0)
     chunk = new / max(1.0, new / float(deployment.limits.tokens))
-    timed = [float(_through(deployment, Pass((Part(1.0, chunk, past),)), layout).time) for past in (cached / count, 0.0)]
-    return 1.0 - timed[1] / timed[0]
+    after, at_once = (float(_through(deployment, Pass((Part(1.0, chunk, past),)), layout).time)
+                      for past in (cached / count, 0.0))
+    return 1.0 - at_once / after

@@ -10,11 +10,10 @@ import numpy as np
 from rackline import units
 from rackline.decisions import simulated
 from rackline.decisions.answer import Answer, Axis, Column, File, Plot, Series, Table
-from rackline.decisions.fitting import what_would_fit
+from rackline.decisions.fitting import fits, what_would_fit
 from rackline.decisions.simulate_case import NoRoom
 from rackline.decisions.simulate_data import MOST_PASSES, Simulated, data, perfetto, request_log
 from rackline.decisions.simulate_explain import explain, sources
-from rackline.systems.placing import why_not
 
 TIMES = {"time_to_first_token": "to the first token", "time_per_output_token": "per output token",
          "end_to_end": "end to end", "queueing": "in the queue"}
@@ -34,15 +33,18 @@ def headline(found: Simulated) -> str:
     case, d = found.case, found.case.deployment
     what = f"{d.model.name} as {_layout_name(found)} on {d.machine.title}"
     count = f"{case.offered.trace.name} ({len(found.log.finish):,} requests)"
+    if found.interrupted:
+        what = f"Interrupted after {simulated.finished(found.log):,} requests were served: {what}"
     if not found.keeps_up:
         most = found.most["waiting"]
         return (f"{what} cannot keep up with {count} at {case.offered.rate:.3g} requests/s: it sustains "
                 f"{found.sustained:.3g}; up to {most:,} wait and the mean first token takes "
                 f"{units.show(found.spreads[0]['time_to_first_token']['mean'], 'seconds')}.")
+    paid = found.dollars["output_paying_for_all"] or 0.0
     first, token = (found.spreads[0][name]["p99"] for name in ("time_to_first_token", "time_per_output_token"))
     return (f"{what}, {count}: 99 % have their first token within {units.show(first, 'seconds')} and a token every "
             f"{units.show(token, 'seconds')}; {found.throughput['requests_per_second']:.3g} requests/s at "
-            f"{units.show(found.dollars['output_paying_for_all'], 'dollars')} per million output tokens, chips busy "
+            f"{units.show(paid, 'dollars')} per million output tokens, chips busy "
             f"{units.show(found.use.busy, 'ratio')}.")
 
 
@@ -109,12 +111,13 @@ def _caches(found: Simulated) -> Iterator[Table]:
 
 
 def _plots(found: Simulated) -> Iterator[Plot]:
-    curves, line = found.spreads[1], found.timeline
+    curves = found.spreads[1]
+    line = {name: column.tolist() for name, column in found.timeline.items()}
     series = tuple(Series(text, *curves[name]) for name, text in list(TIMES.items())[:3] if curves[name][0])
     yield Plot("Requests served within a time", Axis("time", "seconds", log=True), Axis("share of requests", "ratio"),
                series)
     seconds = Axis("time since the first arrival", "seconds")
-    at = line["seconds"] - line["seconds"][0]
+    at = [moment - line["seconds"][0] for moment in line["seconds"]]
     yield Plot("Requests in the system", seconds, Axis("requests"),
                (Series("waiting", at, line["waiting"]), Series("running", at, line["running"])))
     yield Plot("KV memory in use", seconds, Axis("share of pages", "ratio"), (Series("in use", at,
@@ -147,11 +150,11 @@ def no_room(found: NoRoom, question: str = "simulate") -> Answer:
     """The answer where the model fits on no layout asked for: why, and what would change that."""
     model, machine = found.model, found.machine
     first, reasons = found.reasons[0]
-    remedies = what_would_fit(model, machine, 1.0)
-    elsewhere = len(found.reasons) == 1 and "would fit" or ""
+    elsewhere = fits(model, machine, 1.0)
+    remedies = ("another layout on the same chips",) if elsewhere else what_would_fit(model, machine, 1.0)
     return Answer(question, f"{model.name} does not fit on {machine.title} as {first.name()}: {reasons[0]}.",
                   "bound", feasible=False,
-                  reasons=(*(f"{elsewhere or 'would fit'} with {r}" for r in remedies if why_not(
-                      model, machine, first, 1.0)), *(f"{x.name()}: {'; '.join(why)}" for x, why in found.reasons[:20])),
+                  reasons=(*(f"would fit with {r}" for r in remedies),
+                           *(f"{x.name()}: {'; '.join(why)}" for x, why in found.reasons[:20])),
                   data={"would_fit": list(remedies),
                         "infeasible": [{"layout": x.name(), "reasons": list(why)} for x, why in found.reasons]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def occupancy(passes: PassLog, at: np.ndarray, replicas: range, blocks: int) -> 
     used = np.zeros(at.shape)
     order = np.argsort(passes.replica, kind="stable")
     ends = np.searchsorted(passes.replica[order], np.arange(replicas.start, replicas.stop + 1))
-    for low, high in zip(ends[:-1], ends[1:], strict=True):
+    for low, high in pairwise(ends):
         mine = order[low:high]
         last = np.searchsorted(passes.start[mine], at, side="right") - 1
         over = np.append(passes.start[mine] + passes.seconds[mine], -np.inf)[last] + 1e-12 < at

@@ -1,4 +1,4 @@
-"""A real serving run beside its simulation: the same requests under the same limits, times predicted by the roofline."""
+"""A real serving run beside its simulation: the same requests and limits, pass times of the roofline."""
 
 from __future__ import annotations
 

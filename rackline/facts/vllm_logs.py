@@ -57,8 +57,9 @@ def serving_run(name: str) -> ServingRun:
     moments = _columns(list(csv.reader((_DATA / f"{name}.seconds.csv").read_text(encoding="utf-8").splitlines())))
     trace = Trace(name, source, columns["input_tokens"].astype(np.int64), columns["output_tokens"].astype(np.int64),
                   columns["arrival"])
+    about.setdefault("kv_blocks", None)
     return ServingRun(name=name, source=source, trace=trace, scheduled=columns["scheduled"],
-                      first_token=columns["first_token"], finish=columns["finish"], kv_blocks=about.pop("kv_blocks", None),
+                      first_token=columns["first_token"], finish=columns["finish"],
                       seconds=np.column_stack(list(moments.values())), **about)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,7 +45,7 @@ def _write(file: File, path: Path) -> None:
         _rows(file.columns, path)
 
 
-def _rows(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
+def _rows(columns: Mapping[str, Any], path: Path) -> None:
     """Columns through duckdb, which writes ten million rows in seconds."""
     import duckdb
 

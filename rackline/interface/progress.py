@@ -54,7 +54,7 @@ def _look(watch: Watch, done: threading.Event, stream: TextIO) -> None:
 
 def line(watch: Watch, seconds: float) -> str:
     """The line for a watch after so many seconds; empty where nothing is known."""
-    done, steps = (int(count) for count in watch.counts)
+    done, steps = watch.progress()
     if steps <= 0:
         return ""
     done = min(done, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackline.systems.simulation.book import log_of, new_book, pass_log
+from rackline.systems.simulation.book import Book, log_of, new_book, pass_log
 from rackline.systems.simulation.core import absorbs, asked_of, core_of, rows_of
 from rackline.systems.simulation.prepare import Prepared
 from rackline.systems.simulation.records import Deployment, Log, Requests
@@ -21,11 +21,11 @@ def slow_reasons(requests: Requests, prepared: Prepared, deployment: Deployment)
     return tuple(reason for reason, holds in reasons.items() if holds)
 
 
-def simulate_fast(requests: Requests, prepared: Prepared, deployment: Deployment) -> Log:
+def simulate_fast(requests: Requests, prepared: Prepared, deployment: Deployment, book: Book | None = None) -> Log:
     """Serves all requests in the compiled loop."""
     from rackline.systems.simulation.fast import run_fast  # numba: half a second
 
-    asked, pool, book = asked_of(requests), prepared.pools[0], new_book(len(requests.input))
+    asked, pool, book = asked_of(requests), prepared.pools[0], book or new_book(len(requests.input))
     core = core_of(pool, asked, deployment.routing)
     run_fast(core, asked, book)
     return log_of(book, pass_log([rows_of(core, e) for e in range(pool.engines)]))

@@ -30,17 +30,22 @@ class World:
     served: list[int]  # requests given out so far, by pool
 
 
-def simulate_naive(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int = 0) -> Log:
-    """Serves all requests."""
-    world = begin(requests, prepared, deployment, seed)
-    while step(world):
-        pass
+def simulate_naive(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int = 0,
+                   book: Book | None = None) -> Log:
+    """Serves all requests; interrupted, those that it came to once one has been served."""
+    world = begin(requests, prepared, deployment, seed, book)
+    try:
+        while step(world):
+            pass
+    except KeyboardInterrupt:
+        if np.isnan(world.book.finish).all():
+            raise
     return end(world, deployment)
 
 
-def begin(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int) -> World:
+def begin(requests: Requests, prepared: Prepared, deployment: Deployment, seed: int, book: Book | None = None) -> World:
     """The world before the first arrival."""
-    book = new_book(len(requests.input))
+    book = book or new_book(len(requests.input))
     pools = [_engines(i, prepared, deployment, book, seed, requests.block.size > 0)
              for i in range(len(prepared.pools))]
     followers: dict[int, list[int]] = {}
@@ -169,7 +174,8 @@ def end(world: World, deployment: Deployment) -> Log:
     numbered = [(replica_of(world, i, e), e) for i, pool in enumerate(world.pools) for e in pool]
     most = max(1, MOST_ROWS // len(numbered))
     rows = [thinned(Rows(replica, np.array([r[:2] for r in e.rows], dtype=float).reshape(-1, 2),
-                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most) for replica, e in numbered]
+                         np.array([r[2:] for r in e.rows], dtype=np.int64).reshape(-1, 4)), most)
+            for replica, e in numbered]
     tokens: dict[str, int] = {}
     for tier in (t for _, e in numbered if e.tiers for t in e.tiers.tiers):
         tokens[tier.kind.name] = tokens.get(tier.kind.name, 0) + tier.loaded * world.requests.block_tokens
