@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parents[1]
 MADE = "Made by `docs/make_reference.py`: do not edit this page.\n"
 STATUSES = ((0, "answered"), (1, "a fault of the program"), (2, "bad input, one line on stderr says what and why"),
             (3, "nothing feasible, the reasons are on stdout"), (130, "interrupted"))
-FLOORS = ("facts", "physics", "systems", "decisions", "interface")
+FLOORS = ("facts", "physics", "systems", "decisions", "sweeps", "interface")
 IGNORES = re.compile(r"Ignores:\s*(.+?)(?=\s*(?:\n\s*(?:\n|[A-Z][a-z]+:)|\Z))", re.DOTALL)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 FLOORS = ("rackline", "rackline/facts", "rackline/physics", "rackline/systems", "rackline/decisions",
-          "rackline/interface", "tests", "tools", "docs", "benchmarks")
+          "rackline/sweeps", "rackline/interface", "tests", "tools", "docs", "benchmarks")
 
 
 def files(floor: str) -> list[Path]:

@@ -255,5 +255,5 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
-    "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "new_file": _new_file, "number": _real,
+    "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "new_file": _new_file, "kept_file": _new_file, "number": _real,
 }

@@ -14,8 +14,6 @@ from rackline.decisions.kinds import Param, read
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rackline.decisions.answer import Answer
     from rackline.facts.machine import Machine
     from rackline.facts.model import Model
@@ -241,9 +239,9 @@ class TraceSummary:
 class Sweep:
     """rackline sweep: many simulations, kept in one file."""
 
-    file: Path = param("path", "a sweep file (TOML): [grid] lists of simulate's options, [fixed] options, [[cases]]",
+    file: Any = param("path", "a sweep file (TOML): [grid] lists of simulate's options, [fixed] options, [[cases]]",
                        flag="FILE")
-    to: str = param("text", "the DuckDB file that keeps every cell as it finishes; started again, it goes on")
+    to: str = param("kept_file", "the DuckDB file that keeps every cell as it finishes; started again, it goes on")
     workers: int | None = param("count", "processes (by default one for each core)", default=None, most=4096)
     cluster: str | None = param("text", "a Ray cluster instead of processes: auto, or HOST:PORT", default=None)
     by: str | None = param("text", "the number to rank cells by (by default time_to_first_token.p99)", default=None)

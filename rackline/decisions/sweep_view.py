@@ -41,6 +41,15 @@ class Summary:
     points: tuple[tuple[Mapping[str, Any], float], ...]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What one run did: cells of the sweep file in all, those that it computed, whether it was interrupted."""
+
+    cells: int
+    computed: int = 0
+    interrupted: bool = False
+
+
 def more_is_better(metric: str) -> bool:
     """Whether one would want much of a metric."""
     return metric.split(".")[0] in _MORE_IS_BETTER
@@ -51,22 +60,23 @@ def unit(metric: str) -> str:
     return _UNITS.get(metric) or _UNITS.get(metric.split(".")[0], "count")
 
 
-def view(found: Summary, grid: Grid, new: int) -> Answer:
-    """The answer; new: how many of the cells this run computed. Infeasible where no cell finished."""
+def view(found: Summary, grid: Grid, run: Run) -> Answer:
+    """The answer; infeasible where every cell is there and none finished."""
     varied = grid.varied()
-    finished = found.counts.get("finished", 0)
+    feasible = run.interrupted or found.counts.get("finished", 0) > 0
     tables = (*_best(found, varied), *_errors(found))
-    reasons = () if finished else tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors)
-    return Answer("sweep", headline(found, varied, new), "simulated", tables=tables, plots=tuple(_plots(found, varied)),
-                  notes=tuple(_notes(found, varied)), feasible=finished > 0, reasons=reasons,
-                  data=_data(found, new))
+    reasons = () if feasible else tuple(f"{n:,} {status}: {error}" for status, error, n in found.errors)
+    return Answer("sweep", headline(found, varied, run), "simulated", tables=tables, plots=tuple(_plots(found, varied)),
+                  notes=tuple(_notes(found, varied, run)), feasible=feasible, reasons=reasons,
+                  data=_data(found, run))
 
 
-def headline(found: Summary, varied: tuple[str, ...], new: int) -> str:
+def headline(found: Summary, varied: tuple[str, ...], run: Run) -> str:
     """One sentence: cells, what became of them, where they are, and the best."""
     total = sum(found.counts.values())
     parts = [f"{n:,} {status}" for status, n in _ordered(found.counts)]
-    text = f"{total:,} cells in {found.path}: {', '.join(parts)}; {new:,} of them computed now"
+    cells = f"Stopped: {total:,} of {run.cells:,} cells" if run.interrupted else f"{total:,} cells"
+    text = f"{cells} in {found.path}: {', '.join(parts)}; {run.computed:,} of them computed now"
     if not found.points or found.by is None:
         return f"{text}."
     options, value = found.points[0]
@@ -152,7 +162,9 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _notes(found: Summary, varied: tuple[str, ...]) -> Iterator[str]:
+def _notes(found: Summary, varied: tuple[str, ...], run: Run) -> Iterator[str]:
+    if run.interrupted:
+        yield "The same command goes on from here."
     x = _axis(found, varied)
     if x is not None:
         curves = len(_curves(found, x, tuple(name for name in varied if name != x)))
@@ -162,9 +174,9 @@ def _notes(found: Summary, varied: tuple[str, ...]) -> Iterator[str]:
         yield "--retry computes the failed cells again."
 
 
-def _data(found: Summary, new: int) -> dict[str, Any]:
+def _data(found: Summary, run: Run) -> dict[str, Any]:
     counts = dict(_ordered({"infeasible": 0, **found.counts}))
-    return {"cells": sum(counts.values()), **counts, "computed": new, "results": found.path, "by": found.by,
+    return {"cells": sum(counts.values()), **counts, "computed": run.computed, "interrupted": run.interrupted, "results": found.path, "by": found.by,
             "best_is": "most" if found.most else "least",
             "best": [{"options": dict(options), "numbers": dict(numbers)} for options, numbers in found.best],
             "errors": [{"status": status, "error": error, "cells": n} for status, error, n in found.errors]}

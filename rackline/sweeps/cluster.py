@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,13 +16,15 @@ from rackline.sweeps.processes import TRIES
 from rackline.sweeps.sweep_file import Cell
 
 _BEAT = 0.2
+_KNOCK = 5.0  # seconds
+_RULE = "must be a running Ray cluster: auto, or HOST:PORT"
 _WAITING = 2  # cells handed out for each core: one computed, one on its way
 
 
 def outcomes(cells: Iterator[Cell], run: str, address: str) -> Generator[Outcome | None, None, None]:
     """What becomes of each cell, as they finish; None now and then while none does."""
     with _joined(address) as ray:
-        task = ray.remote(num_cpus=1, max_retries=TRIES - 1, runtime_env={"env_vars": ONE_THREAD})(_versioned)
+        task = ray.remote(num_cpus=1, max_retries=TRIES - 1)(_versioned)
         most = _WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
         given: dict[Any, Cell] = {}
         while True:
@@ -42,6 +45,7 @@ def _hand_out(given: dict[Any, Cell], cells: Iterator[Cell], most: int, start: C
 
 def _versioned(run: str, options: dict[str, Any]) -> tuple[str, Any]:
     """Runs on the cluster: the version of this program there, and what became of the cell."""
+    os.environ.update(ONE_THREAD)
     return __version__, computed(run, options)
 
 
@@ -62,6 +66,8 @@ def _taken(ray: Any, reference: Any, cell: Cell) -> Outcome:
 def _joined(address: str) -> Iterator[Any]:
     """A connection to a running cluster; BadInput if there is none, or no Ray here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address != "auto":
+        _check_reached(address)
     try:
         import ray
     except ImportError:
@@ -69,9 +75,21 @@ def _joined(address: str) -> Iterator[Any]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise BadInput("--cluster", "must be a running Ray cluster: auto, or HOST:PORT", address,
-                       " ".join(str(error).split())[:160]) from None
+        raise BadInput("--cluster", _RULE, address, " ".join(str(error).split())[:160]) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_reached(address: str) -> None:
+    """Knocks first: Ray itself would try for more than a minute and then end the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host in ("127.0.0.1", "localhost"):
+        # on such a cluster Ray would else look for itself at this machine's outside address, and listen there
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK):
+            pass
+    except (OSError, ValueError, OverflowError) as error:
+        raise BadInput("--cluster", _RULE, address, getattr(error, "strerror", None) or str(error)) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -12,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rackline.decisions import sweep_view
+from rackline.decisions import sweep_view, watch
 from rackline.decisions.answer import Answer
 from rackline.decisions.questions import Question, Sweep, find
 from rackline.decisions.sweep_grid import Grid
-from rackline.sweeps import cluster, found, processes, progress, results
+from rackline.decisions.sweep_view import Run
+from rackline.sweeps import cluster, found, processes, results
 from rackline.sweeps.cell import SIMULATE, Outcome
 from rackline.sweeps.results import Results
 from rackline.sweeps.sweep_file import Cell, Files, cells, files, read_grid
@@ -43,32 +43,26 @@ def answer(request: Sweep) -> Answer:
 
 
 def swept(given: Work, request: Sweep) -> Answer:
-    """Stores what is not stored yet and answers; Ctrl-C leaves what has finished and raises KeyboardInterrupt."""
+    """Stores what is not stored yet and answers from all of it; Ctrl-C leaves what has finished, and answers from that."""
     wanted = {cell.key for cell in cells(given.grid, given.files)}
     with results.opened(Path(request.to)) as book:
         left = wanted - results.keys(book)
         if request.retry:
             left |= wanted & results.keys(book, "failed")
-        new = len(left)
-        _compute(given, request, book, left, len(wanted))
-        return sweep_view.view(found.summary(book, wanted, request), given.grid, new)
+        run = _compute(given, request, book, left, len(wanted)) if left else Run(len(wanted))
+        return sweep_view.view(found.summary(book, wanted, request), given.grid, run)
 
 
-def _compute(given: Work, request: Sweep, book: Results, left: set[str], total: int) -> None:
-    if not left:
-        return
-    bar = progress.Bar(total, total - len(left))
+def _compute(given: Work, request: Sweep, book: Results, left: set[str], total: int) -> Run:
+    counts = watch.begin("sweep", "cells", len(left))
     with _interrupts() as interrupted, closing(_outcomes(given, request, left)) as finishing:
         for outcome in finishing:
             if outcome:
                 results.store(book, outcome)
-            progress.draw(bar, outcome.status if outcome else None)
+                counts[0] += 1
             if interrupted.is_set():
-                progress.clear(bar)
-                print(f"stopped: {bar.before + bar.ended.total():,} of {total:,} cells are in {book.path}; "
-                      "the same command goes on from there", file=sys.stderr)
-                raise KeyboardInterrupt
-    progress.clear(bar)
+                return Run(total, int(counts[0]), interrupted=True)
+    return Run(total, int(counts[0]))
 
 
 def _outcomes(given: Work, request: Sweep, left: set[str]) -> Generator[Outcome | None, None, None]:

@@ -10,7 +10,7 @@ import pytest
 from tests.laws import reading
 from tests.laws.reading import Source, functions, imports, parameters, size, sources, without_docstring
 
-FLOORS = ("facts", "physics", "systems", "decisions", "interface")
+FLOORS = ("facts", "physics", "systems", "decisions", "sweeps", "interface")
 BASEMENT = {"rackline.units", "rackline.errors"}
 CODE = ("rackline", "tools", "docs", "benchmarks")
 
@@ -131,6 +131,7 @@ def test_every_public_thing_says_what_it_is():
 
 
 CATCHES_ALL = {
+    "rackline/sweeps/cell.py": "one cell's fault is stored with it, and the other cells go on",
     "rackline/interface/cli.py": "a fault of the program ends as one line with status 1",
     "rackline/facts/models/catalogue.py": "the hub's client raises errors of many kinds that mean one thing here",
 }

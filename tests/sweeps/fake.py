@@ -1,6 +1,6 @@
 """A question that takes as long as it is told, and a sweep of it as a process of its own.
 
-    python -m tests.sweeps.fake SWEEP.toml RESULTS.duckdb [--workers N] [--cluster ADDRESS]
+    python -m tests.sweeps.fake SWEEP.toml --to RESULTS.duckdb [--workers N] [--cluster ADDRESS]
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rackline.decisions import questions
 from rackline.decisions.answer import Answer
 from rackline.decisions.questions import Question, Sweep, param
 from rackline.errors import BadInput
@@ -74,15 +75,18 @@ def _end(how: str, first: bool) -> None:
 
 def sweep(file: Path, to: Path, **options: Any) -> Answer:
     """A sweep of the fake question."""
-    return sweeping.swept(sweeping.work(file, QUESTION, RUN), Sweep(file=file, to=str(to), **options))
+    return answer(Sweep(file=file, to=str(to), **options))
+
+
+def answer(request: Sweep) -> Answer:
+    """What rackline sweep answers, of the fake question."""
+    return sweeping.swept(sweeping.work(request.file, QUESTION, RUN), request)
 
 
 def main(args: list[str]) -> int:
-    """One sweep as a process, with the exit status that the command line would give."""
-    given = dict(zip((name.removeprefix("--") for name in args[2::2]), args[3::2], strict=True))
-    options: dict[str, Any] = {"workers": int(given.pop("workers", 2)), **given}
-    cli._answered = lambda _: cli._print(sweep(Path(args[0]), Path(args[1]), **options).headline + "\n")  # type: ignore
-    return cli.main([])
+    """The command line with the fake question in the cells of its sweeps."""
+    questions.QUESTIONS["sweep"] = replace(questions.QUESTIONS["sweep"], run="tests.sweeps.fake:answer")
+    return cli.main(["sweep", *args])
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ HERE = Path(__file__).parents[2]
 
 def start(*args: object, **env: str) -> subprocess.Popen:
     """A sweep of the fake question that has just been started, in a process group of its own."""
-    return subprocess.Popen([sys.executable, "-m", "tests.sweeps.fake", *map(str, args)], cwd=HERE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(HERE), **env}, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = [sys.executable, "-m", "tests.sweeps.fake", str(args[0]), "--to", *map(str, args[1:]), "--workers", "2"]
+    return subprocess.Popen(line, cwd=HERE, text=True, start_new_session=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "200", **env})
 
 
 def finish(*args: object, **env: str) -> tuple[int, str, str]:
