@@ -101,7 +101,15 @@ def measurements(name_or_path: str | Path) -> tuple[Measured, ...]:
     Errors: BadInput for a file or a cell that is not what its column holds.
     """
     path, what = _path(name_or_path)
-    rows = tuple(_rows(_text(path, what), what))
+    return measurements_in(_text(path, what), what)
+
+
+def measurements_in(text: str, what: str) -> tuple[Measured, ...]:
+    """The rows of a CSV text of these columns; `what` names it in errors.
+
+    Errors: BadInput as `measurements`.
+    """
+    rows = tuple(_rows(text, what))
     if not rows:
         raise BadInput(what, "must hold at least one row", "no rows")
     seen: set[str] = set()

@@ -214,9 +214,9 @@ def _row(value: Value, run: Run, said: Said, source: str) -> Measured:
     name = "_".join(part for part in (value.metric, value.statistic) if part)
     return Measured(
         id=":".join(part for part in (source, run.where, name) if part), metric=value.metric, value=value.value,
-        unit=value.unit, per=value.per, source=source, location=at(run.where, value.key), model=said.model, hardware=said.hardware,
-        chips=said.chips, engine=said.engine, formats=said.formats, sizes=said.sizes, load=said.load, kind="measured",
-        notes=run.notes, facts=run.facts, statistic=value.statistic)
+        unit=value.unit, per=value.per, source=source, location=at(run.where, value.key), model=said.model,
+        hardware=said.hardware, chips=said.chips, engine=said.engine, formats=said.formats, sizes=said.sizes,
+        load=said.load, kind="measured", notes=run.notes, facts=run.facts, statistic=value.statistic)
 
 
 def _possible(run: Run, faults: list[Skipped]) -> Iterator[Value]:
