@@ -46,7 +46,10 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Load:
-    """Prompt and output tokens, sequences, cached tokens; `context_text` is what is printed where that is no number."""
+    """Prompt and output tokens, sequences, cached tokens; `context_text` is what is printed where that is no number.
+
+    rate: requests per second offered; None for clients that each wait for their answer. requests: how many completed.
+    """
 
     input: float | None = None
     output: float | None = None
@@ -54,6 +57,8 @@ class Load:
     concurrency: float | None = None
     context: float | None = None
     context_text: str = ""
+    rate: float | None = None
+    requests: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Measured:
     notes: str = ""
     from_memory: bool = False
     facts: Mapping[str, Any] = field(default_factory=lambda: _NONE)  # what else the source says of the model
+    statistic: str = ""  # mean, median, p90, p99, …; empty where the source does not say
 
 
 def measurement_names() -> list[str]:
@@ -95,7 +101,15 @@ def measurements(name_or_path: str | Path) -> tuple[Measured, ...]:
     Errors: BadInput for a file or a cell that is not what its column holds.
     """
     path, what = _path(name_or_path)
-    rows = tuple(_rows(_text(path, what), what))
+    return measurements_in(_text(path, what), what)
+
+
+def measurements_in(text: str, what: str) -> tuple[Measured, ...]:
+    """The rows of a CSV text of these columns; `what` names it in errors.
+
+    Errors: BadInput as `measurements`.
+    """
+    rows = tuple(_rows(text, what))
     if not rows:
         raise BadInput(what, "must hold at least one row", "no rows")
     seen: set[str] = set()
