@@ -7,19 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from rackline.decisions.answer import Source
-from rackline.facts.fact import Fact, FactPath, facts_of, named_facts, with_fact
+from rackline.facts.fact import Fact, FactPath, facts_of, facts_read, named_facts, with_fact
 
 _STEP = 0.01
 
 
 def cite(f: Callable[[Any], float], record: Any) -> tuple[Source, ...]:
-    """Every Fact in a record with the elasticity of f(record) to it, the strongest first.
+    """The Facts in a record that f(record) reads, with its elasticity to each, the strongest first.
 
     Eq: elasticity = d ln f / d ln fact, by a central difference of 1 % each way; exact for powers. None where f is
     not a positive number on both sides. At the point where two limits meet it lies between the slopes of both.
     """
     names = (name for name, _ in named_facts(record))
-    found = [_source(f, record, path, fact, name) for (path, fact), name in zip(facts_of(record), names, strict=True)]
+    read = facts_read(f, record)
+    found = [_source(f, record, path, fact, name) for (path, fact), name in zip(facts_of(record), names, strict=True)
+             if path in read]
     return tuple(sorted(found, key=lambda source: -abs(source.elasticity or 0.0)))
 
 

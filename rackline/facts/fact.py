@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
@@ -89,10 +90,32 @@ def _dotted(record: Any, path: FactPath) -> str:
     return ".".join(names)
 
 
-def with_fact(record: Any, path: FactPath, value: float) -> Any:
-    """The same record with the Fact at a path holding another value; its interval scales with it."""
+def facts_read(f: Callable[[Any], Any], record: Any) -> set[FactPath]:
+    """The paths of the Facts whose value f(record) asks for, found by running it once."""
+    seen: set[FactPath] = set()
+    watched = record
+    for path, fact in facts_of(record):
+        one = _Watched.model_construct(**dict(fact))
+        object.__setattr__(one, "_told", lambda path=path: seen.add(path))
+        watched = with_fact(watched, path, one)
+    seen.clear()  # building the copy looked at every one
+    f(watched)
+    return seen
+
+
+class _Watched(Fact):
+    """A Fact that tells when its value is asked for."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "value":
+            object.__getattribute__(self, "_told")()
+        return super().__getattribute__(name)
+
+
+def with_fact(record: Any, path: FactPath, value: float | Fact) -> Any:
+    """The same record with another Fact at a path, or the same with another value, its interval scaled with it."""
     if not path:
-        return _revalued(record, value)
+        return value if isinstance(value, Fact) else _revalued(record, value)
     key, *rest = path
     part = with_fact(_parts(record)[key], tuple(rest), value)
     if isinstance(record, BaseModel):
