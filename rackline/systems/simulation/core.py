@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rackline.systems.simulation.book import MOST_ROWS, Rows
-from rackline.systems.simulation.features import LATENT, PAIRS, Coefficients, Feature
+from rackline.systems.simulation.features import FIRST, LATENT, PAIRS, Coefficients, Feature
 from rackline.systems.simulation.prepare import Pool
 from rackline.systems.simulation.records import Requests
 
@@ -64,6 +64,7 @@ class Core(NamedTuple):
     heap_time: np.ndarray
     heap_request: np.ndarray
     x: np.ndarray  # (k,)
+    kept: np.ndarray  # (2 + h, 4): see fast._keep
     total: np.ndarray  # (k,)
     row_time: np.ndarray  # (e, rows, 2)
     row_count: np.ndarray  # (e, rows, 4)
@@ -97,7 +98,8 @@ def core_of(pool: Pool, asked: Asked, routing: str) -> Core:
         np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
         np.array([pool.clock.data]), whole(e, ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, SLOT_FIELDS),
         whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
-        whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k), np.zeros(k),
+        whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
+        np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k),
         np.zeros((e, rows, 2)), whole(e, rows, 4))
     core.engine[:, [FREE, PAGES]] = pool.blocks
     core.engine[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL]] = -1

@@ -368,13 +368,39 @@ def _amount(feature: Any, j: int, new: int, past: int) -> float:
 
 @_inlined
 def _seconds(core: Core, e: int) -> float:
-    share = _rank_share(core.total[1], core.data[0])
-    for j in range(1, len(core.x)):
-        core.x[j] = share * core.total[j]
-    return core.pace[0] * _pass_seconds(core.clock, core.x, int(core.total[2]))
+    """As features.pass_seconds; the sums over sequences, tokens and logits are kept while these stay the same."""
+    c, total, kept = core.clock, core.total, core.kept
+    if kept[0, 1] != total[1] or kept[0, 2] != total[2] or kept[0, 3] != total[3]:
+        _keep(core)
+    share, seconds = kept[0, 0], kept[1, 0]
+    for j in range(FIRST, len(c.linear)):
+        core.x[j] = share * total[j]
+        seconds += c.linear[j] * core.x[j]
+    for i in range(len(c.floor)):
+        compute, memory = kept[2 + i, 0], kept[2 + i, 1]
+        for j in range(FIRST, len(c.linear)):
+            compute += c.compute[i, j] * core.x[j]
+            memory += c.memory[i, j] * core.x[j]
+        if c.which[i] >= 0:
+            memory += c.table[c.which[i], int(total[2])]
+        seconds += max(compute, memory, c.floor[i])
+    return core.pace[0] * seconds
 
 
-_pass_seconds = _inlined(features.pass_seconds)
+@_compiled
+def _keep(core: Core) -> None:
+    """First sums of every term: kept[0] share and what they belong to, kept[1] the linear part, then the terms."""
+    c, total, kept, x = core.clock, core.total, core.kept, core.x
+    kept[0, 0] = _rank_share(total[1], core.data[0])
+    for j in range(1, FIRST):
+        kept[0, j] = total[j]
+        x[j] = kept[0, 0] * total[j]
+    kept[1:, :] = 0.0
+    for j in range(FIRST):
+        kept[1, 0] += c.linear[j] * x[j]
+        for i in range(len(c.floor)):
+            kept[2 + i, 0] += c.compute[i, j] * x[j]
+            kept[2 + i, 1] += c.memory[i, j] * x[j]
 
 
 @_inlined
