@@ -12,20 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rackline.systems.simulation import columns as col
 from rackline.systems.simulation.book import MOST_ROWS, Rows
 from rackline.systems.simulation.features import FIRST, LATENT, PAIRS, Coefficients, Feature
 from rackline.systems.simulation.prepare import Pool
 from rackline.systems.simulation.records import Requests
-
-NO_CAP = 2**60
-# columns of Core.engine; CROSSING: −CLOCK modulo the page, where those that need a page now stand in Core.phase
-(DECODING, CLOCK, FREE, HEAD, TAIL, SPARE, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, QUEUED, BACK, JOINING, OUTSTANDING, PASSES,
- ROWS, EVERY, STEPS, PAGES, CROSSING, ENGINE_FIELDS) = range(20)
-# columns of Core.slot
-(REQUEST, BASE, LAST, PREVIOUS, NEXT, BUCKET_PREVIOUS, BUCKET_NEXT, GENERATED, PAST, KNOWN, NEW, SLOT_FIELDS) = range(12)
-# entries of Core.limit
-(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, LEAST_LOADED, MOST, LIMITS) = range(10)
-ENDS, WAKES = range(2)
 
 
 class Asked(NamedTuple):
@@ -96,16 +87,16 @@ def core_of(pool: Pool, asked: Asked, routing: str) -> Core:
                   routing != "round-robin", rows]),
         np.array([pool.pipeline, pool.limits.interval if pool.limits.batching == "train" else 0.0]),
         np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
-        np.array([pool.clock.data]), whole(e, ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, SLOT_FIELDS),
+        np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, col.SLOT_FIELDS),
         whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
         whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
         np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k),
         np.zeros((e, rows, 2)), whole(e, rows, 4))
-    core.engine[:, [FREE, PAGES]] = pool.blocks
-    core.engine[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL]] = -1
-    core.engine[:, SPARE] = np.arange(e) * s
-    core.engine[:, EVERY] = 1
-    core.slot[:, NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))
+    core.engine[:, [col.FREE, col.PAGES]] = pool.blocks
+    core.engine[:, [col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1
+    core.engine[:, col.SPARE] = np.arange(e) * s
+    core.engine[:, col.EVERY] = 1
+    core.slot[:, col.NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))
     return core
 
 
@@ -115,9 +106,9 @@ def lines_of(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:
     for f in features:
         slope = f.absorbed if f.kind == LATENT else 1.0
         seen = f.kind in (PAIRS, LATENT)  # pairs count the new token itself
-        cap = NO_CAP if f.reach == 0 else f.reach - 1 if seen else f.reach
+        cap = col.NO_CAP if f.reach == 0 else f.reach - 1 if seen else f.reach
         lines.append((slope if seen else 0.0, slope, cap))
-    caps = sorted({cap for _, _, cap in lines}) or [NO_CAP]
+    caps = sorted({cap for _, _, cap in lines}) or [col.NO_CAP]
     scale = np.array([(constant, slope, caps.index(cap)) for constant, slope, cap in lines]).reshape(-1, 3)
     return np.array(caps, dtype=np.int64), scale
 
@@ -129,6 +120,6 @@ def absorbs(features: tuple[Feature, ...]) -> bool:
 
 def rows_of(core: Core, e: int) -> Rows:
     """Pass log of one engine."""
-    kept = int(core.engine[e, ROWS])
-    return Rows(e % int(core.limit[REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
-                int(core.engine[e, EVERY]))
+    kept = int(core.engine[e, col.ROWS])
+    return Rows(e % int(core.limit[col.REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
+                int(core.engine[e, col.EVERY]))
