@@ -94,7 +94,8 @@ def deployments(draw):
     limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), draw(st.sampled_from(["chunked", "whole"])),
                     kv_blocks=draw(st.integers(300, 900)), batching="train" if train else "continuous", interval=train)
     routing = draw(st.sampled_from(["round-robin", "least-loaded"]))
-    return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing)
+    prefill = draw(st.sampled_from([None, None, replace(layout, replicas=draw(st.integers(1, 2)))]))
+    return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing, prefill=prefill)
 
 
 @settings(max_examples=250, deadline=None)
@@ -105,6 +106,8 @@ def test_the_compiled_loop_equals_the_readable_one(wanted, served):
     most = int((wanted.input + wanted.output).max()) // wanted.block_tokens + 1
     limits = replace(served.limits, kv_blocks=max(blocks, int(served.layout.pipeline) * most))
     served = replace(served, limits=limits)
+    if served.prefill is not None:
+        wanted = replace(wanted, after=np.full_like(wanted.after, -1), arrival=np.sort(wanted.arrival))
     ready = prepare(wanted, served)
     assert slow_reasons(wanted, ready, served) == ()
     assert differences(simulate_naive(wanted, ready, served), simulate_fast(wanted, ready, served)) == []

@@ -126,16 +126,16 @@ def test_pages_are_what_weights_leave():
 
 
 BAD = {
-    "context": (dict(input=[131_072]), {}, r"request 0: must fit into llama-3.1-8b's context of 131,072 tokens"),
-    "memory": (dict(input=[10, 500]), dict(kv_blocks=30), r"request 1: must fit into the KV memory of 480 tokens"),
-    "order": (dict(arrival=[1.0, 0.0], input=[5, 5]), {}, r"requests: must be in order of arrival"),
-    "nan": (dict(arrival=[np.nan], input=[5]), {}, r"request: must arrive at a finite time"),
-    "zero": (dict(input=[0]), {}, r"at least one token"),
-    "none": (dict(arrival=[], input=[]), {}, r"requests: must hold at least one"),
-    "sequences": (dict(input=[5]), dict(sequences=0), r"sequences: must be at least 1"),
-    "tokens": (dict(input=[5]), dict(tokens=0), r"tokens: must be at least 1"),
-    "train": (dict(input=[5]), dict(batching="train"), r"interval: must be above 0 seconds"),
-    "tiers": (dict(input=[5]), dict(admission="whole", prefix_caching=True), r"admission: must be chunked"),
+    "context": ({"input": [131_072]}, {}, r"request 0: must fit into llama-3.1-8b's context of 131,072 tokens"),
+    "memory": ({"input": [10, 500]}, {"kv_blocks": 30}, r"request 1: must fit into the KV memory of 480 tokens"),
+    "order": ({"arrival": [1.0, 0.0], "input": [5, 5]}, {}, r"requests: must be in order of arrival"),
+    "nan": ({"arrival": [np.nan], "input": [5]}, {}, r"request: must arrive at a finite time"),
+    "zero": ({"input": [0]}, {}, r"at least one token"),
+    "none": ({"arrival": [], "input": []}, {}, r"requests: must hold at least one"),
+    "sequences": ({"input": [5]}, {"sequences": 0}, r"sequences: must be at least 1"),
+    "tokens": ({"input": [5]}, {"tokens": 0}, r"tokens: must be at least 1"),
+    "train": ({"input": [5]}, {"batching": "train"}, r"interval: must be above 0 seconds"),
+    "tiers": ({"input": [5]}, {"admission": "whole", "prefix_caching": True}, r"admission: must be chunked"),
 }
 
 

@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     output: np.ndarray
     after: np.ndarray
     delay: np.ndarray
+    weight: np.ndarray  # tokens that routers count
     child_start: np.ndarray  # (n + 1,) or empty: nobody follows anybody
     child: np.ndarray
 
@@ -57,6 +58,7 @@ class Core(NamedTuple):
     x: np.ndarray  # (k,)
     kept: np.ndarray  # (2 + h, 4): see fast._keep
     total: np.ndarray  # (k,)
+    run: np.ndarray  # (3,) int64
     row_time: np.ndarray  # (e, rows, 2)
     row_count: np.ndarray  # (e, rows, 4)
 
@@ -71,26 +73,26 @@ def asked_of(requests: Requests) -> Asked:
     whole = lambda column: np.ascontiguousarray(column, dtype=np.int64)  # noqa: E731
     real = lambda column: np.ascontiguousarray(column, dtype=np.float64)  # noqa: E731
     return Asked(real(requests.arrival), whole(requests.input), whole(requests.output), whole(requests.after),
-                 real(requests.delay), whole(start), whole(child))
+                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child))
 
 
-def core_of(pool: Pool, asked: Asked, routing: str) -> Core:
-    """Empty engines."""
+def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool = False) -> Core:
+    """Empty engines, of so many in all pools; handed: prompts come with their KV cache and first token."""
     e, s, n = pool.engines, pool.limits.sequences, len(asked.input)
     ring = 1 << int(asked.output.max()).bit_length()
     caps, scale = lines_of(pool.clock.features)
-    c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // e)
+    c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // engines)
     whole = lambda *shape: np.zeros(shape, dtype=np.int64)  # noqa: E731
     waits = n if asked.child.size else 1
     core = Core(
         np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e, pool.replicas,
-                  routing != "round-robin", rows]),
+                  routing != "round-robin", rows, handed]),
         np.array([pool.pipeline, pool.limits.interval if pool.limits.batching == "train" else 0.0]),
         np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
         np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, col.SLOT_FIELDS),
         whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
         whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
-        np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k),
+        np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k), whole(3),
         np.zeros((e, rows, 2)), whole(e, rows, 4))
     core.engine[:, [col.FREE, col.PAGES]] = pool.blocks
     core.engine[:, [col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rackline.systems.simulation import columns as col
 from rackline.systems.simulation.book import Book
 from rackline.systems.simulation.core import Asked, Core
@@ -9,15 +11,17 @@ from rackline.systems.simulation.jit import compiled, inlined
 
 
 @inlined
-def comes_first(core: Core, asked: Asked, request: int) -> bool:
+def _comes_first(core: Core, asked: Asked, request: int) -> bool:
     if asked.arrival[request] == core.heap_time[0]:
         return request < core.heap_request[0]
     return asked.arrival[request] < core.heap_time[0]
 
 
 @compiled
-def push(core: Core, time: float, request: int, size: int) -> None:
-    at = size
+def push(core: Core, time: float, request: int) -> None:
+    """Notes a follower's arrival."""
+    at = core.run[col.FOLLOWERS]
+    core.run[col.FOLLOWERS] += 1
     while at > 0:
         up = (at - 1) // 2
         above = core.heap_time[up]
@@ -29,8 +33,9 @@ def push(core: Core, time: float, request: int, size: int) -> None:
 
 
 @compiled
-def pop(core: Core, size: int) -> int:
-    top, last = core.heap_request[0], size - 1
+def _pop(core: Core) -> int:
+    core.run[col.FOLLOWERS] -= 1
+    top, last = core.heap_request[0], core.run[col.FOLLOWERS]
     time, request, at = core.heap_time[last], core.heap_request[last], 0
     while 2 * at + 1 < last:
         down = 2 * at + 1
@@ -47,8 +52,9 @@ def pop(core: Core, size: int) -> int:
 
 
 @inlined
-def arrive(core: Core, asked: Asked, book: Book, request: int, now: float, served: int) -> None:
-    e = served % core.limit[col.ENGINES]
+def _arrive(core: Core, asked: Asked, book: Book, request: int, now: float) -> None:
+    e = core.run[col.SERVED] % core.limit[col.ENGINES]
+    core.run[col.SERVED] += 1
     if core.limit[col.LEAST_LOADED]:
         e = 0
         for other in range(1, core.limit[col.ENGINES]):
@@ -57,10 +63,35 @@ def arrive(core: Core, asked: Asked, book: Book, request: int, now: float, serve
     engine = core.engine
     book.arrival[request] = now
     book.replica[request] = e % core.limit[col.REPLICAS]
-    engine[e, col.OUTSTANDING] += asked.input[request] + asked.output[request]
+    engine[e, col.OUTSTANDING] += asked.weight[request]
     if engine[e, col.QUEUED] == 0:
         engine[e, col.QUEUE_HEAD] = request
     else:
         core.follow[engine[e, col.QUEUE_TAIL]] = request
     engine[e, col.QUEUE_TAIL] = request
     engine[e, col.QUEUED] += 1
+
+
+@inlined
+def next_arrival(core: Core, asked: Asked) -> float:
+    """When the next request comes; infinity: none is known."""
+    n, now = len(asked.input), np.inf
+    while core.run[col.UPCOMING] < n and asked.after[core.run[col.UPCOMING]] >= 0:
+        core.run[col.UPCOMING] += 1
+    if core.run[col.UPCOMING] < n:
+        now = asked.arrival[core.run[col.UPCOMING]]
+    return min(now, core.heap_time[0]) if core.run[col.FOLLOWERS] > 0 else now
+
+
+@inlined
+def arrive_until(core: Core, asked: Asked, book: Book, now: float) -> None:
+    """Every request that comes up to now, in order of time, then of number."""
+    while next_arrival(core, asked) <= now:
+        request = core.run[col.UPCOMING]
+        known = request < len(asked.input) and asked.arrival[request] <= now
+        if core.run[col.FOLLOWERS] > 0 and core.heap_time[0] <= now and not (
+                known and _comes_first(core, asked, request)):
+            request = _pop(core)
+        else:
+            core.run[col.UPCOMING] += 1
+        _arrive(core, asked, book, request, now)

@@ -10,7 +10,7 @@ from rackline.systems.simulation import columns as col
 from rackline.systems.simulation import features, policies
 from rackline.systems.simulation.book import Book
 from rackline.systems.simulation.core import Asked, Core
-from rackline.systems.simulation.events import arrive, comes_first, pop
+from rackline.systems.simulation.events import arrive_until, next_arrival
 from rackline.systems.simulation.features import FIRST, LATENT, PICKED, READ
 from rackline.systems.simulation.jit import compiled, inlined
 from rackline.systems.simulation.lockstep import decode, finish, join, preempt, step
@@ -24,33 +24,18 @@ _departure = inlined(policies.departure)
 @compiled
 def run_fast(core: Core, asked: Asked, book: Book) -> None:
     """Serves all requests."""
-    upcoming, served, waiting, n = 0, 0, 0, len(asked.input)
+    engines = core.limit[col.ENGINES]
     while True:
-        while upcoming < n and asked.after[upcoming] >= 0:
-            upcoming += 1
-        now = asked.arrival[upcoming] if upcoming < n else np.inf
-        if waiting and core.heap_time[0] < now:
-            now = core.heap_time[0]
-        for e in range(core.limit[col.ENGINES]):
+        now = next_arrival(core, asked)
+        for e in range(engines):
             now = min(now, core.time[e, col.ENDS], core.time[e, col.WAKES])
         if now == np.inf:
             return
-        for e in range(core.limit[col.ENGINES]):
+        for e in range(engines):
             if core.time[e, col.ENDS] <= now:
-                waiting = _end_pass(core, asked, book, e, now, waiting)
-        while True:
-            while upcoming < n and asked.after[upcoming] >= 0:
-                upcoming += 1
-            first = upcoming < n and asked.arrival[upcoming] <= now
-            if waiting and core.heap_time[0] <= now and not (first and comes_first(core, asked, upcoming)):
-                request, waiting = pop(core, waiting), waiting - 1
-            elif first:
-                request, upcoming = upcoming, upcoming + 1
-            else:
-                break
-            arrive(core, asked, book, request, now, served)
-            served += 1
-        for e in range(core.limit[col.ENGINES]):
+                _end_pass(core, asked, book, e, now)
+        arrive_until(core, asked, book, now)
+        for e in range(engines):
             if core.time[e, col.ENDS] == np.inf:
                 _start_pass(core, asked, book, e, now)
 
@@ -68,7 +53,7 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
     core.time[e, col.WAKES] = np.inf
     for j in range(len(core.total)):
         core.total[j] = 0.0
-    engine[e, col.JOINING] = 0
+    engine[e, col.JOINING] = engine[e, col.TAKEN] = 0
     left, crowded = core.limit[col.TOKENS], False
     if core.limit[col.WHOLE]:
         _admit(core, asked, book, e, now, left)
@@ -107,13 +92,10 @@ def _admit(core: Core, asked: Asked, book: Book, e: int, now: float, left: int) 
     """Preempted requests, last first, then the queue, while sequences, tokens and pages allow."""
     engine, slot, limit = core.engine, core.slot, core.limit
     while engine[e, col.SPARE] >= 0 and left > 0 and engine[e, col.BACK] + engine[e, col.QUEUED] > 0:
-        known, generated, request = np.int64(0), np.int64(0), engine[e, col.QUEUE_HEAD]
-        if engine[e, col.BACK] > 0:
-            at = e * limit[col.SEQUENCES] + engine[e, col.BACK] - 1
-            request, generated = core.back[at, 0], core.back[at, 1]
+        request, generated, past = _head(core, asked, e)
         known = asked.input[request] + generated
-        new = known if limit[col.WHOLE] else min(known, left)
-        pages = (new + limit[col.BLOCK] - 1) // limit[col.BLOCK]
+        new = known - past if limit[col.WHOLE] else min(known - past, left)
+        pages = (past + new + limit[col.BLOCK] - 1) // limit[col.BLOCK]
         if (new > left and engine[e, col.JOINING] > 0) or pages > engine[e, col.FREE]:
             return
         if engine[e, col.BACK] > 0:
@@ -121,13 +103,26 @@ def _admit(core: Core, asked: Asked, book: Book, e: int, now: float, left: int) 
         else:
             engine[e, col.QUEUED] -= 1
             engine[e, col.QUEUE_HEAD] = core.follow[request]
-            book.admitted[request] = now if np.isnan(book.admitted[request]) else book.admitted[request]
+            book.admitted[request] = now
+            engine[e, col.TAKEN] += limit[col.HANDED]
         engine[e, col.FREE] -= pages
         s = engine[e, col.SPARE]
         engine[e, col.SPARE] = slot[s, col.NEXT]
-        slot[s, col.REQUEST], slot[s, col.GENERATED], slot[s, col.KNOWN], slot[s, col.PAST] = request, generated, known, 0
+        slot[s, col.REQUEST], slot[s, col.GENERATED] = request, generated
+        slot[s, col.KNOWN], slot[s, col.PAST] = known, past
         _chunk(core, e, s, new)
         left -= new
+
+
+@inlined
+def _head(core: Core, asked: Asked, e: int) -> tuple[int, int, int]:
+    """Who is next, with the tokens generated and those in KV memory, which prefill chips have sent."""
+    engine = core.engine
+    if engine[e, col.BACK] > 0:
+        at = e * core.limit[col.SEQUENCES] + engine[e, col.BACK] - 1
+        return core.back[at, 0], core.back[at, 1], np.int64(0)
+    request = engine[e, col.QUEUE_HEAD]
+    return request, core.limit[col.HANDED], core.limit[col.HANDED] * asked.input[request]
 
 
 @inlined
@@ -216,7 +211,7 @@ def _note(core: Core, e: int, now: float, seconds: float) -> None:
     engine[e, col.ROWS] += 1
     core.row_time[e, row, 0], core.row_time[e, row, 1] = now, seconds
     core.row_count[e, row, 0] = core.total[3]
-    core.row_count[e, row, 1] = core.total[2] - engine[e, col.STEPS] * engine[e, col.DECODING]
+    core.row_count[e, row, 1] = core.total[2] - engine[e, col.STEPS] * engine[e, col.DECODING] - engine[e, col.TAKEN]
     core.row_count[e, row, 2] = engine[e, col.QUEUED] + engine[e, col.BACK]
     core.row_count[e, row, 3] = engine[e, col.PAGES] - engine[e, col.FREE]
 
@@ -234,11 +229,11 @@ def _thin(core: Core, e: int) -> None:
 
 
 @inlined
-def _end_pass(core: Core, asked: Asked, book: Book, e: int, now: float, waiting: int) -> int:
-    """Books the pass under way; finished requests leave. The size of the heap of followers."""
+def _end_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> None:
+    """Books the pass under way; finished requests leave."""
     core.time[e, col.ENDS] = np.inf
     if core.engine[e, col.STEPS]:
-        waiting = step(core, asked, book, e, now, waiting)
+        step(core, asked, book, e, now)
     slot = core.slot
     for i in range(core.engine[e, col.JOINING]):
         s = core.joining[e * core.limit[col.SEQUENCES] + i]
@@ -248,10 +243,9 @@ def _end_pass(core: Core, asked: Asked, book: Book, e: int, now: float, waiting:
             book.first_token[request] = now
         if slot[s, col.GENERATED] == asked.output[request]:
             slot[s, col.PAST] = slot[s, col.KNOWN]
-            waiting = finish(core, asked, book, e, s, now, waiting)
+            finish(core, asked, book, e, s, now)
         else:
             join(core, e, s, asked.output[request])
     s = core.engine[e, col.PARTIAL]
     if s >= 0:
         slot[s, col.PAST] += slot[s, col.NEW]
-    return waiting

@@ -1,6 +1,7 @@
 """How functions of the compiled loop are compiled.
 
-Nothing in them allocates, so numba's reference counts are left out: they took 37 parts in 38 of the time.
+Nothing in them allocates, so numba's reference counts are left out (37 times as fast). numba's cache looks at the
+file of the called function only: after an edit of a file that fast.py compiles in, touch fast.py.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def leave(core: Core, e: int, s: int, past: int) -> None:
 
 
 @inlined
-def step(core: Core, asked: Asked, book: Book, e: int, now: float, waiting: int) -> int:
+def step(core: Core, asked: Asked, book: Book, e: int, now: float) -> None:
     """Every decoding sequence gets its token; those whose last it is leave."""
     engine, slot, ring = core.engine, core.slot, core.limit[col.RING]
     clock = engine[e, col.CLOCK] + 1
@@ -125,26 +125,23 @@ def step(core: Core, asked: Asked, book: Book, e: int, now: float, waiting: int)
         after = slot[s, col.BUCKET_NEXT]
         slot[s, col.PAST] = slot[s, col.BASE] + clock
         leave(core, e, s, slot[s, col.PAST])
-        waiting = finish(core, asked, book, e, s, now, waiting)
+        finish(core, asked, book, e, s, now)
         s = after
-    return waiting
 
 
 @inlined
-def finish(core: Core, asked: Asked, book: Book, e: int, s: int, now: float, waiting: int) -> int:
+def finish(core: Core, asked: Asked, book: Book, e: int, s: int, now: float) -> None:
     """A request has all its tokens: its pages are free, its followers may come."""
     engine, slot, block = core.engine, core.slot, core.limit[col.BLOCK]
     request = slot[s, col.REQUEST]
     book.finish[request] = now
-    engine[e, col.OUTSTANDING] -= asked.input[request] + asked.output[request]
+    engine[e, col.OUTSTANDING] -= asked.weight[request]
     engine[e, col.FREE] += (slot[s, col.PAST] + block - 1) // block
     slot[s, col.NEXT] = engine[e, col.SPARE]
     engine[e, col.SPARE] = s
     if len(asked.child_start) > 0:
         for i in range(asked.child_start[request], asked.child_start[request + 1]):
-            push(core, now + asked.delay[asked.child[i]], asked.child[i], waiting)
-            waiting += 1
-    return waiting
+            push(core, now + asked.delay[asked.child[i]], asked.child[i])
 
 
 @inlined
