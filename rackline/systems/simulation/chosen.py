@@ -15,13 +15,17 @@ def slow_reasons(requests: Requests, prepared: Prepared, deployment: Deployment)
     pools = prepared.pools
     reasons = {
         "followers behind prefill on chips of its own": len(pools) > 1 and bool((requests.after >= 0).any()),
-        "prefix caching": any(p.limits.prefix_caching for p in pools) and requests.block.size > 0,
-        "routing by prefix": deployment.routing == "prefix-aware" and any(p.engines > 1 for p in pools),
+        "KV tiers": bool(deployment.tiers),
+        "a table of shared blocks above 4 GB": max(p.engines for p in pools) * _hashes(requests) * 24 > 4e9,
         "speculative decoding": pools[-1].drafted > 0,
         "more sequences than tokens of a pass": any(p.limits.sequences > p.limits.tokens for p in pools),
         "latent attention that is cheaper expanded in decode": not absorbs(pools[-1].clock.features),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def _hashes(requests: Requests) -> int:
+    return int(requests.block.max()) + 1 if requests.block.size else 0
 
 
 def simulate_fast(requests: Requests, prepared: Prepared, deployment: Deployment) -> Log:
@@ -47,9 +51,11 @@ def _handed(asked: Asked, book: Book, transfer: np.ndarray) -> tuple[np.ndarray,
     arrival = book.finish + transfer
     going = np.flatnonzero(asked.output > 1)
     order = going[np.argsort(arrival[going], kind="stable")]
-    none = np.zeros(0, dtype=np.int64)
+    none, lengths = np.zeros(0, dtype=np.int64), np.diff(asked.block_start)[order]
+    start = np.concatenate([[0], np.cumsum(lengths)])
+    block = asked.block[np.repeat(asked.block_start[order] - start[:-1], lengths) + np.arange(start[-1])]
     return order, Asked(arrival[order], asked.input[order], asked.output[order], asked.after[order],
-                        asked.delay[order], asked.weight[order], none, none)
+                        asked.delay[order], asked.weight[order], none, none, start, block)
 
 
 def _copy(later: Book, order: np.ndarray, book: Book) -> None:

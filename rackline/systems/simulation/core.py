@@ -18,6 +18,8 @@ from rackline.systems.simulation.features import FIRST, LATENT, PAIRS, Coefficie
 from rackline.systems.simulation.prepare import Pool
 from rackline.systems.simulation.records import Requests
 
+ROUTES = ("round-robin", "least-loaded", "prefix-aware")
+
 
 class Asked(NamedTuple):
     """What is asked, arrays over requests: arrival, prompt, output, followers as child lists, delay."""
@@ -30,6 +32,8 @@ class Asked(NamedTuple):
     weight: np.ndarray  # tokens that routers count
     child_start: np.ndarray  # (n + 1,) or empty: nobody follows anybody
     child: np.ndarray
+    block_start: np.ndarray
+    block: np.ndarray
 
 
 class Core(NamedTuple):
@@ -59,6 +63,8 @@ class Core(NamedTuple):
     kept: np.ndarray  # (2 + h, 4): see fast._keep
     total: np.ndarray  # (k,)
     run: np.ndarray  # (3,) int64
+    block: np.ndarray  # (e·hashes, 3) int64
+    held: np.ndarray  # (b,) bool: blocks of asked.block whose page is one that others may share
     row_time: np.ndarray  # (e, rows, 2)
     row_count: np.ndarray  # (e, rows, 4)
 
@@ -73,12 +79,14 @@ def asked_of(requests: Requests) -> Asked:
     whole = lambda column: np.ascontiguousarray(column, dtype=np.int64)  # noqa: E731
     real = lambda column: np.ascontiguousarray(column, dtype=np.float64)  # noqa: E731
     return Asked(real(requests.arrival), whole(requests.input), whole(requests.output), whole(requests.after),
-                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child))
+                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child), whole(requests.block_start), whole(requests.block))
 
 
 def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool = False) -> Core:
     """Empty engines, of so many in all pools; handed: prompts come with their KV cache and first token."""
-    e, s, n = pool.engines, pool.limits.sequences, len(asked.input)
+    e, n = pool.engines, len(asked.input)
+    s = min(pool.limits.sequences, n)
+    hashes = int(asked.block.max()) + 1 if pool.limits.prefix_caching and asked.block.size else 0
     ring = 1 << int(asked.output.max()).bit_length()
     caps, scale = lines_of(pool.clock.features)
     c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // engines)
@@ -86,16 +94,17 @@ def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool =
     waits = n if asked.child.size else 1
     core = Core(
         np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e, pool.replicas,
-                  routing != "round-robin", rows, handed]),
+                  ROUTES.index(routing), rows, handed, hashes]),
         np.array([pool.pipeline, pool.limits.interval if pool.limits.batching == "train" else 0.0]),
         np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
-        np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, col.SLOT_FIELDS),
-        whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
+        np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf),
+        whole(e * s, col.SLOT_FIELDS), whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
         whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
         np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k), whole(3),
+        np.full((e * hashes, 3), -1), np.zeros(asked.block.size if hashes else 0, dtype=bool),
         np.zeros((e, rows, 2)), whole(e, rows, 4))
     core.engine[:, [col.FREE, col.PAGES]] = pool.blocks
-    core.engine[:, [col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1
+    core.engine[:, [col.OLDEST, col.YOUNGEST, col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1
     core.engine[:, col.SPARE] = np.arange(e) * s
     core.engine[:, col.EVERY] = 1
     core.slot[:, col.NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))

@@ -8,6 +8,7 @@ from rackline.systems.simulation import columns as col
 from rackline.systems.simulation.book import Book
 from rackline.systems.simulation.core import Asked, Core
 from rackline.systems.simulation.jit import compiled, inlined
+from rackline.systems.simulation.shared import found
 
 
 @inlined
@@ -51,15 +52,24 @@ def _pop(core: Core) -> int:
     return top
 
 
+@compiled
+def _chosen(core: Core, asked: Asked, request: int) -> int:
+    """The longest prefix in memory where routed by it, then the fewest outstanding tokens, then the first engine."""
+    best, longest = 0, -1
+    for e in range(core.limit[col.ENGINES]):
+        blocks = found(core, asked, e, request) if core.limit[col.ROUTE] == 2 and core.limit[col.HASHES] else 0
+        lighter = core.engine[e, col.OUTSTANDING] < core.engine[best, col.OUTSTANDING]
+        if blocks > longest or (blocks == longest and lighter):
+            best, longest = e, blocks
+    return best
+
+
 @inlined
 def _arrive(core: Core, asked: Asked, book: Book, request: int, now: float) -> None:
     e = core.run[col.SERVED] % core.limit[col.ENGINES]
     core.run[col.SERVED] += 1
-    if core.limit[col.LEAST_LOADED]:
-        e = 0
-        for other in range(1, core.limit[col.ENGINES]):
-            if core.engine[other, col.OUTSTANDING] < core.engine[e, col.OUTSTANDING]:
-                e = other
+    if core.limit[col.ROUTE]:
+        e = _chosen(core, asked, request)
     engine = core.engine
     book.arrival[request] = now
     book.replica[request] = e % core.limit[col.REPLICAS]

@@ -14,6 +14,7 @@ from rackline.systems.simulation.events import arrive_until, next_arrival
 from rackline.systems.simulation.features import FIRST, LATENT, PICKED, READ
 from rackline.systems.simulation.jit import compiled, inlined
 from rackline.systems.simulation.lockstep import decode, finish, join, preempt, step
+from rackline.systems.simulation.shared import found, kept, offer, share, take
 
 _pairs = inlined(features.pairs)
 _picked = inlined(features.picked)
@@ -60,10 +61,10 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
     if core.limit[col.WHOLE] and engine[e, col.JOINING] > 0:
         engine[e, col.STEPS] = 0
     else:
-        crowded = decode(core, book, e)
+        crowded = decode(core, asked, book, e)
         left -= engine[e, col.DECODING]
         if engine[e, col.PARTIAL] >= 0:
-            left, crowded = _go_on(core, book, e, left)
+            left, crowded = _go_on(core, asked, book, e, left)
         if not crowded and not core.limit[col.WHOLE]:
             _admit(core, asked, book, e, now, left)
     seconds = _seconds(core, e)
@@ -72,17 +73,19 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
 
 
 @inlined
-def _go_on(core: Core, book: Book, e: int, left: int) -> tuple[int, bool]:
+def _go_on(core: Core, asked: Asked, book: Book, e: int, left: int) -> tuple[int, bool]:
     """The next chunk of the prompt that was cut: tokens left, whether pages ran out."""
     engine, slot, block = core.engine, core.slot, core.limit[col.BLOCK]
     s = engine[e, col.PARTIAL]
     past = slot[s, col.PAST]
     new = min(slot[s, col.KNOWN] - past, left)
     lacking = (past + new + block - 1) // block - (past + block - 1) // block
-    if lacking > engine[e, col.FREE]:
-        preempt(core, book, e, s)
+    if lacking > engine[e, col.FREE] + engine[e, col.KEPT]:
+        preempt(core, asked, book, e, s)
         return left, True
-    engine[e, col.FREE] -= lacking
+    take(core, e, lacking)
+    if core.limit[col.HASHES]:
+        offer(core, asked, e, s, past + new)
     _chunk(core, e, s, new)
     return left - new, False
 
@@ -92,37 +95,47 @@ def _admit(core: Core, asked: Asked, book: Book, e: int, now: float, left: int) 
     """Preempted requests, last first, then the queue, while sequences, tokens and pages allow."""
     engine, slot, limit = core.engine, core.slot, core.limit
     while engine[e, col.SPARE] >= 0 and left > 0 and engine[e, col.BACK] + engine[e, col.QUEUED] > 0:
-        request, generated, past = _head(core, asked, e)
+        request, generated, past, blocks = _head(core, asked, e)
         known = asked.input[request] + generated
         new = known - past if limit[col.WHOLE] else min(known - past, left)
-        pages = (past + new + limit[col.BLOCK] - 1) // limit[col.BLOCK]
-        if (new > left and engine[e, col.JOINING] > 0) or pages > engine[e, col.FREE]:
+        pages = (past + new + limit[col.BLOCK] - 1) // limit[col.BLOCK] - blocks
+        room = engine[e, col.FREE] + engine[e, col.KEPT] - (kept(core, asked, e, request, blocks) if blocks else 0)
+        if (new > left and engine[e, col.JOINING] > 0) or pages > room:
             return
         if engine[e, col.BACK] > 0:
             engine[e, col.BACK] -= 1
         else:
             engine[e, col.QUEUED] -= 1
             engine[e, col.QUEUE_HEAD] = core.follow[request]
-            book.admitted[request] = now
+            book.admitted[request], book.cached[request] = now, past
             engine[e, col.TAKEN] += limit[col.HANDED]
-        engine[e, col.FREE] -= pages
         s = engine[e, col.SPARE]
         engine[e, col.SPARE] = slot[s, col.NEXT]
         slot[s, col.REQUEST], slot[s, col.GENERATED] = request, generated
         slot[s, col.KNOWN], slot[s, col.PAST] = known, past
+        if limit[col.HASHES]:
+            share(core, asked, e, s, blocks)
+        take(core, e, pages)
+        if limit[col.HASHES]:
+            offer(core, asked, e, s, past + new)
         _chunk(core, e, s, new)
         left -= new
 
 
 @inlined
-def _head(core: Core, asked: Asked, e: int) -> tuple[int, int, int]:
-    """Who is next, with the tokens generated and those in KV memory, which prefill chips have sent."""
+def _head(core: Core, asked: Asked, e: int) -> tuple[int, int, int, int]:
+    """Who is next: tokens generated, tokens already in KV memory (sent, or shared), blocks to share."""
     engine = core.engine
+    request, generated = engine[e, col.QUEUE_HEAD], core.limit[col.HANDED]
     if engine[e, col.BACK] > 0:
         at = e * core.limit[col.SEQUENCES] + engine[e, col.BACK] - 1
-        return core.back[at, 0], core.back[at, 1], np.int64(0)
-    request = engine[e, col.QUEUE_HEAD]
-    return request, core.limit[col.HANDED], core.limit[col.HANDED] * asked.input[request]
+        request, generated = core.back[at, 0], core.back[at, 1]
+    elif core.limit[col.HANDED]:
+        return request, generated, asked.input[request], np.int64(0)
+    if core.limit[col.HASHES] == 0:
+        return request, generated, np.int64(0), np.int64(0)
+    prompt, block, blocks = asked.input[request], core.limit[col.BLOCK], found(core, asked, e, request)
+    return request, generated, min(blocks * block, prompt, prompt + generated - 1), min(blocks, prompt // block)
 
 
 @inlined
@@ -213,7 +226,7 @@ def _note(core: Core, e: int, now: float, seconds: float) -> None:
     core.row_count[e, row, 0] = core.total[3]
     core.row_count[e, row, 1] = core.total[2] - engine[e, col.STEPS] * engine[e, col.DECODING] - engine[e, col.TAKEN]
     core.row_count[e, row, 2] = engine[e, col.QUEUED] + engine[e, col.BACK]
-    core.row_count[e, row, 3] = engine[e, col.PAGES] - engine[e, col.FREE]
+    core.row_count[e, row, 3] = engine[e, col.PAGES] - engine[e, col.FREE] - engine[e, col.KEPT]
 
 
 @compiled

@@ -8,19 +8,20 @@ from rackline.systems.simulation.core import Asked, Core
 from rackline.systems.simulation.events import push
 from rackline.systems.simulation.features import FIRST
 from rackline.systems.simulation.jit import compiled, inlined
+from rackline.systems.simulation.shared import release, take
 
 
 @inlined
-def decode(core: Core, book: Book, e: int) -> bool:
+def decode(core: Core, asked: Asked, book: Book, e: int) -> bool:
     """Gives decoding sequences their pages and adds them up; whether pages ran out."""
     engine = core.engine
     engine[e, col.STEPS] = 1
     need = core.phase[e, engine[e, col.CROSSING]]
-    crowded = need > engine[e, col.FREE]
+    crowded = need > engine[e, col.FREE] + engine[e, col.KEPT]
     if crowded:
-        crowd(core, book, e)
+        crowd(core, asked, book, e)
     else:
-        engine[e, col.FREE] -= need
+        take(core, e, need)
     count = engine[e, col.DECODING]
     core.total[1] += count
     core.total[2] += count
@@ -31,23 +32,23 @@ def decode(core: Core, book: Book, e: int) -> bool:
 
 
 @compiled
-def crowd(core: Core, book: Book, e: int) -> None:
+def crowd(core: Core, asked: Asked, book: Book, e: int) -> None:
     """Pages in order of admission, the last admitted giving theirs up where none is left."""
     engine, slot, block = core.engine, core.slot, core.limit[col.BLOCK]
     s = engine[e, col.HEAD]
     while s >= 0:
         if (slot[s, col.BASE] + engine[e, col.CLOCK]) % block == 0:
-            while engine[e, col.FREE] == 0:
+            while engine[e, col.FREE] + engine[e, col.KEPT] == 0:
                 last = engine[e, col.PARTIAL] if engine[e, col.PARTIAL] >= 0 else engine[e, col.TAIL]
-                preempt(core, book, e, last)
+                preempt(core, asked, book, e, last)
                 if last == s:
                     return
-            engine[e, col.FREE] -= 1
+            take(core, e, 1)
         s = slot[s, col.NEXT]
 
 
 @compiled
-def preempt(core: Core, book: Book, e: int, s: int) -> None:
+def preempt(core: Core, asked: Asked, book: Book, e: int, s: int) -> None:
     """Puts a sequence, the last admitted, back to the front of the queue without its pages."""
     engine, slot, limit = core.engine, core.slot, core.limit
     clock, generated = engine[e, col.CLOCK], slot[s, col.GENERATED]
@@ -63,7 +64,7 @@ def preempt(core: Core, book: Book, e: int, s: int) -> None:
                 core.closing[e * limit[col.RING] + (at & (limit[col.RING] - 1)), c] -= 1
         leave_bucket(core, e, s)
         leave(core, e, s, past)
-    engine[e, col.FREE] += (past + limit[col.BLOCK] - 1) // limit[col.BLOCK]
+    release(core, asked, e, s, past)
     at = e * limit[col.SEQUENCES] + engine[e, col.BACK]
     core.back[at, 0], core.back[at, 1] = slot[s, col.REQUEST], generated
     engine[e, col.BACK] += 1
@@ -132,11 +133,11 @@ def step(core: Core, asked: Asked, book: Book, e: int, now: float) -> None:
 @inlined
 def finish(core: Core, asked: Asked, book: Book, e: int, s: int, now: float) -> None:
     """A request has all its tokens: its pages are free, its followers may come."""
-    engine, slot, block = core.engine, core.slot, core.limit[col.BLOCK]
+    engine, slot = core.engine, core.slot
     request = slot[s, col.REQUEST]
     book.finish[request] = now
     engine[e, col.OUTSTANDING] -= asked.weight[request]
-    engine[e, col.FREE] += (slot[s, col.PAST] + block - 1) // block
+    release(core, asked, e, s, slot[s, col.PAST])
     slot[s, col.NEXT] = engine[e, col.SPARE]
     engine[e, col.SPARE] = s
     if len(asked.child_start) > 0:
