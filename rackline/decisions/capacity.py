@@ -55,7 +55,7 @@ def answer(q: Any) -> Answer:
         return simulate_view.no_room(found, "capacity")
     if found.offered.rate is None:
         raise BadInput("--trace", "must spread its requests over some time", found.offered.trace.name,
-                       "give a --rate")
+                       "more requests, or a --rate")
     found = _one_replica(found)
     sized = Sized(Prober(found, q.percentile, q.seed))
     try:

@@ -42,9 +42,9 @@ def offered(q: Any) -> Offered:
     """What a question's trace, lengths and options offer; BadInput for options that contradict one another."""
     q = with_trace(q)
     _check(q)
-    base = q.trace or made(stream(q.seed, "lengths"), _count(q, MADE), q.input, q.output or 1)
+    base = q.trace or _made(q)
     if q.clients is not None:
-        base = _counted(q, base)
+        base = _counted(q.requests, q.seed, base)
         return Offered(closed_loop(base, q.clients), base, None, f"{q.clients:,} clients in a closed loop")
     kind, gaps = arrivals(q.arrivals)
     if kind == "trace" and base.arrival is not None:
@@ -100,22 +100,28 @@ def _check(q: Any) -> None:
                        q.clients)
 
 
+def _made(q: Any) -> Trace:
+    output = q.output or 1.0
+    found = made(stream(q.seed, "lengths"), _count(q, MADE), q.input, output)
+    return replace(found, name=f"{q.input:,.0f} tokens in, {output:,.0f} out", source="the user's --input and --output")
+
+
 def _count(q: Any, otherwise: int) -> int:
     if q.requests is not None:
         return int(q.requests)
     return max(1, round(q.rate * q.duration)) if q.rate is not None and q.duration is not None else otherwise
 
 
-def _counted(q: Any, trace: Trace) -> Trace:
-    n = q.requests or len(trace)
-    return cut(trace, n) if n <= len(trace) else continued(trace, stream(q.seed, "rows"), n)
+def _counted(count: int | None, seed: int, trace: Trace) -> Trace:
+    n = count or len(trace)
+    return cut(trace, n) if n <= len(trace) else continued(trace, stream(seed, "rows"), n)
 
 
 def _recorded(q: Any, trace: Trace) -> Trace:
-    trace = trace if q.rate is None else at_rate(trace, q.rate)
-    if q.duration is not None:
-        trace = cut(trace, seconds=q.duration)
-    return _counted(q, trace)
+    """The trace cut, or repeated, then at the rate asked for: a time at a rate is a number of requests."""
+    if q.rate is None:
+        return _counted(q.requests, q.seed, trace if q.duration is None else cut(trace, seconds=q.duration))
+    return at_rate(_counted(_count(q, len(trace)), q.seed, trace), q.rate)
 
 
 def _drawn(q: Any, trace: Trace, gaps: Gaps) -> Trace:

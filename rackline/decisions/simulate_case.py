@@ -75,7 +75,8 @@ def _check(q: Any) -> None:
     ]
     for broken, what, rule in rules:
         if broken:
-            raise BadInput(what, rule, getattr(q, what.strip("-")) or "nothing")
+            given = getattr(q, what.strip("-")) or "nothing"
+            raise BadInput(what, rule, ", ".join(t.name for t in given) if what == "--tiers" else given)
 
 
 def _check_context(model: Model, given: Offered) -> None:

@@ -14,6 +14,7 @@ from rackline.decisions.fitting import fits, what_would_fit
 from rackline.decisions.simulate_case import NoRoom
 from rackline.decisions.simulate_data import MOST_PASSES, Simulated, data, perfetto, request_log
 from rackline.decisions.simulate_explain import explain, sources
+from rackline.systems.memory import weight_bytes
 
 TIMES = {"time_to_first_token": "to the first token", "time_per_output_token": "per output token",
          "end_to_end": "end to end", "queueing": "in the queue"}
@@ -32,7 +33,8 @@ def headline(found: Simulated) -> str:
     """One sentence: what users feel, what it carries and costs, or that it cannot keep up."""
     case, d = found.case, found.case.deployment
     what = f"{d.model.name} as {_layout_name(found)} on {d.machine.title}"
-    count = f"{case.offered.trace.name} ({len(found.log.finish):,} requests)"
+    n = len(found.log.finish)
+    count = f"{case.offered.trace.name} ({n:,} request{'s' * (n > 1)})"
     if found.interrupted:
         what = f"Interrupted after {simulated.finished(found.log):,} requests were served: {what}"
     if not found.keeps_up:
@@ -42,8 +44,9 @@ def headline(found: Simulated) -> str:
                 f"{units.show(found.spreads[0]['time_to_first_token']['mean'], 'seconds')}.")
     paid = found.dollars["output_paying_for_all"] or 0.0
     first, token = (found.spreads[0][name]["p99"] for name in ("time_to_first_token", "time_per_output_token"))
-    return (f"{what}, {count}: 99 % have their first token within {units.show(first, 'seconds')} and a token every "
-            f"{units.show(token, 'seconds')}; {found.throughput['requests_per_second']:.3g} requests/s at "
+    every = f" and a token every {units.show(token, 'seconds')}" if np.isfinite(token) else ""
+    return (f"{what}, {count}: 99 % have their first token within {units.show(first, 'seconds')}{every}; "
+            f"{found.throughput['requests_per_second']:.3g} requests/s at "
             f"{units.show(paid, 'dollars')} per million output tokens, chips busy "
             f"{units.show(found.use.busy, 'ratio')}.")
 
@@ -149,7 +152,7 @@ def _files(found: Simulated, q: Any) -> Iterator[File]:
 def no_room(found: NoRoom, question: str = "simulate") -> Answer:
     """The answer where the model fits on no layout asked for: why, and what would change that."""
     model, machine = found.model, found.machine
-    first, reasons = found.reasons[0]
+    first, reasons = min(found.reasons, key=lambda entry: float(weight_bytes(model, entry[0])))
     elsewhere = fits(model, machine, 1.0)
     remedies = ("another layout on the same chips",) if elsewhere else what_would_fit(model, machine, 1.0)
     return Answer(question, f"{model.name} does not fit on {machine.title} as {first.name()}: {reasons[0]}.",
