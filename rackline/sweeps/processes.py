@@ -110,9 +110,7 @@ def _end(team: list[_Worker]) -> None:
             worker.process.kill()
     for worker in team:
         worker.process.join(2)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        worker.process.kill()
 
 
 def _started(run: str) -> _Worker:

@@ -43,7 +43,7 @@ def answer(request: Sweep) -> Answer:
 
 
 def swept(given: Work, request: Sweep) -> Answer:
-    """Stores what is not stored yet and answers from all of it; Ctrl-C leaves what has finished, and answers from that."""
+    """Stores what is not stored yet and answers from all of it; after Ctrl-C, from what has finished."""
     wanted = {cell.key for cell in cells(given.grid, given.files)}
     with results.opened(Path(request.to)) as book:
         left = wanted - results.keys(book)

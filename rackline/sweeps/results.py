@@ -109,12 +109,16 @@ def _connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyC
     try:
         connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
     except duckdb.Error as error:
-        if "lock" in str(error):
-            raise BadInput("--to", "is in use by another process", str(path),
-                           "one sweep at a time writes a file; wait for it, or choose another") from None
-        raise BadInput("--to", "must be a new file or the results of a sweep", str(path), _line(error)) from None
+        raise _closed(path, error) from None
     with connection:
         yield connection
+
+
+def _closed(path: Path, error: duckdb.Error) -> BadInput:
+    if "lock" in str(error):
+        return BadInput("--to", "is in use by another process", str(path),
+                        "one sweep at a time writes a file; wait for it, or choose another")
+    return BadInput("--to", "must be a new file or the results of a sweep", str(path), _line(error))
 
 
 def _line(error: duckdb.Error) -> str:
@@ -147,10 +151,13 @@ def _insert(results: Results, outcome: Outcome) -> None:
     if outcome.numbers:
         run("insert into numbers select ?, unnest(?::varchar[]), unnest(?::double[])",
             [outcome.key, list(outcome.numbers), list(outcome.numbers.values())])
-    new = {("option", name) for name in outcome.options} | {("metric", name) for name in outcome.numbers}
-    if not new <= results.shown:
-        results.shown.update(new)
-        run(_view(results.shown))
+    _show(results, {("option", name) for name in outcome.options} | {("metric", name) for name in outcome.numbers})
+
+
+def _show(results: Results, columns: set[tuple[str, str]]) -> None:
+    if not columns <= results.shown:
+        results.shown.update(columns)
+        results.connection.execute(_view(results.shown))
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
@@ -162,14 +169,19 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
 
 def _view(shown: set[tuple[str, str]]) -> str:
     """The view with a row a cell; a metric that is called like an option gets "metric " before its name."""
+    lines = [f"{_column(kind, name)} as {_quoted(title)}" for title, (kind, name) in _titled(shown).items()]
+    return ("create or replace view results as select c.key, c.status, c.error, c.seconds, " + ", ".join(lines)
+            + " from cells c left join numbers n on n.key = c.key group by all")
+
+
+def _titled(shown: set[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    titles: dict[str, tuple[str, str]] = {}
     taken = {"key", "status", "error", "seconds"}
-    lines = []
     for kind, name in sorted(shown, key=lambda column: (column[0] != "option", column[1])):
         title = name if name.lower() not in taken else f"{kind} {name}"
         taken.add(title.lower())
-        lines.append(f"{_column(kind, name)} as {_quoted(title)}")
-    return ("create or replace view results as select c.key, c.status, c.error, c.seconds, " + ", ".join(lines)
-            + " from cells c left join numbers n on n.key = c.key group by all")
+        titles[title] = (kind, name)
+    return titles
 
 
 def _column(kind: str, name: str) -> str:
