@@ -40,17 +40,12 @@ def outcomes(cells: Iterator[Cell], run: str, workers: int) -> Generator[Outcome
     again: deque[tuple[Cell, int]] = deque()
     todo = ((cell, 1) for cell in cells)
     try:
-        while True:
-            _deal(team, again, todo, run, workers)
-            if not any(worker.cell for worker in team):
-                return
+        _deal(team, again, todo, run, workers)
+        while any(worker.cell for worker in team):
             found = wait([worker.pipe for worker in team], _BEAT)
-            if not found:
-                yield None
-            for worker in [worker for worker in team if worker.pipe in found]:
-                outcome = _heard(worker, team, again)
-                if outcome:
-                    yield outcome
+            heard = [_heard(worker, team, again) for worker in tuple(team) if worker.pipe in found]
+            _deal(team, again, todo, run, workers)  # before the parent is away to store what it heard
+            yield from filter(None, heard) if any(heard) else (None,)
     finally:
         _end(team)
 

@@ -13,6 +13,7 @@ from rackline.decisions.sweep_grid import MOST_CELLS, grid, key
 from rackline.errors import BadInput
 from rackline.sweeps.sweep_file import cells, files, read_grid
 from tests.sweeps.fake import QUESTION
+from tests.sweeps.started import HERE
 
 
 def made(**document):
@@ -172,3 +173,10 @@ def _or_one_line(read):
 def test_whatever_bytes_a_file_has_it_is_a_grid_or_one_line(tmp_path_factory, content):
     path = written(tmp_path_factory.getbasetemp(), content)
     _or_one_line(lambda: read_grid(path, QUESTION))
+
+
+def test_the_example_of_the_guide_is_a_sweep_of_twenty_cells():
+    from rackline.decisions.questions import find
+
+    found = read_grid(HERE / "docs" / "examples" / "sweep.toml", find("simulate"))
+    assert (len(found), found.varied()) == (20, ("on", "chips", "layout", "rate", "chunk"))
