@@ -172,8 +172,8 @@ def _notes(found: Summary, varied: tuple[str, ...], run: Run) -> Iterator[str]:
         curves = len(_curves(found, x, tuple(name for name in varied if name != x)))
         if curves > CURVES:
             yield f"The plot shows the best {CURVES} of {curves:,} deployments; the file has them all."
-    if found.counts.get("failed"):
-        yield "--retry computes the failed cells again."
+    if found.counts.get("failed") or found.counts.get("refused"):
+        yield "--retry computes failed and refused cells again."
 
 
 def _data(found: Summary, run: Run) -> dict[str, Any]:

@@ -81,19 +81,20 @@ def _request(options: Mapping[str, Any]) -> Any:
     from rackline.decisions.questions import find, parameters, prepare
 
     question = find("simulate")
-    kinds = {name: p.kind for name, p in parameters(question).items()}
-    return prepare(question, {name: _read(kinds[name], value) if kinds.get(name) in _ONCE else value
-                              for name, value in options.items()})
+    once = {name: p.kind for name, p in parameters(question).items() if p.kind in _ONCE and name in options}
+    size = options.get("block_tokens")
+    return prepare(question, {**options, **{name: _read(kind, options[name], size) for name, kind in once.items()}})
 
 
-_ONCE = ("model", "trace")
+_ONCE = ("model", "trace", "traffic")
 
 
 @lru_cache(maxsize=8)
-def _read(kind: str, text: str) -> Any:
+def _read(kind: str, text: str, block_tokens: Any) -> Any:
     from rackline.decisions import kinds
 
-    return kinds.read(kinds.Param(kind, "", f"--{kind}"), text)
+    flag = "MODEL" if kind == "model" else "--trace"
+    return kinds.read(kinds.Param(kind, "", flag), text, {"block_tokens": block_tokens})
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

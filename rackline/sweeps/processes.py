@@ -63,7 +63,7 @@ def _deal(team: list[_Worker], again: deque[tuple[Cell, int]], todo: Iterator[tu
             team.append(_started(run))
         team[i].cell, team[i].attempt = following
         with suppress(OSError):  # a worker that has just died is found dead when it is listened to
-            team[i].pipe.send((following[0].key, following[0].asked))
+            team[i].pipe.send((following[0].key, following[0].options))
 
 
 def _heard(worker: _Worker, team: list[_Worker], again: deque[tuple[Cell, int]]) -> Outcome | None:

@@ -48,7 +48,7 @@ def swept(given: Work, request: Sweep) -> Answer:
     with results.opened(Path(request.to)) as book:
         left = wanted - results.keys(book)
         if request.retry:
-            left |= wanted & results.keys(book, "failed")
+            left |= wanted & results.keys(book, results.AGAIN)
         run = _compute(given, request, book, left, len(wanted)) if left else Run(len(wanted))
         return sweep_view.view(found.summary(book, wanted, request), given.grid, run)
 

@@ -22,8 +22,9 @@ import duckdb
 
 from rackline import __version__
 from rackline.errors import BadInput
-from rackline.sweeps.cell import Outcome
+from rackline.sweeps.cell import STATUSES, Outcome, Status
 
+AGAIN: tuple[Status, ...] = ("failed", "refused")  # what may come out otherwise another time
 _SHAPE = 1
 _SCHEMA = """
 create table rackline_sweep (shape integer not null);
@@ -125,15 +126,15 @@ def _line(error: duckdb.Error) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def keys(results: Results, status: str | None = None) -> set[str]:
-    """The keys of the cells that are stored, or of those with one status."""
-    where = "" if status is None else "where status = ?"
-    rows = results.connection.execute(f"select key from cells {where}", [] if status is None else [status])
+def keys(results: Results, statuses: tuple[Status, ...] = STATUSES) -> set[str]:
+    """The keys of the cells that are stored with one of these statuses."""
+    rows = results.connection.execute("select key from cells where list_contains(?::varchar[], status)",
+                                      [list(statuses)])
     return {row[0] for row in rows.fetchall()}
 
 
 def store(results: Results, outcome: Outcome) -> None:
-    """Keeps a cell for good: all of it, or after a kill nothing of it. A failed one that is tried again is replaced."""
+    """Keeps a cell for good: all of it, or after a kill nothing of it. One that is tried again is replaced."""
     try:
         results.connection.begin()
         _insert(results, outcome)
@@ -144,7 +145,7 @@ def store(results: Results, outcome: Outcome) -> None:
 
 def _insert(results: Results, outcome: Outcome) -> None:
     run, options = results.connection.execute, json.dumps(outcome.options, sort_keys=True)
-    run("delete from cells where key = ? and status = 'failed'", [outcome.key])
+    run("delete from cells where key = ? and list_contains(?::varchar[], status)", [outcome.key, list(AGAIN)])
     run("insert into cells values (?, ?, ?, ?, ?, ?, ?, ?)",
         [outcome.key, outcome.status, options, outcome.error, outcome.attempts, outcome.seconds,
          datetime.now(UTC).replace(tzinfo=None), __version__])

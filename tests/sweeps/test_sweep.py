@@ -92,12 +92,12 @@ def test_a_worker_that_dies_has_its_cell_tried_once_more(of_every_end):
     assert attempts == {"well": 1, "infeasible": 1, "refused": 1, "raises": 1, "dies": 2, "dies-once": 2}
 
 
-def test_nothing_is_tried_again_unless_asked_for_and_then_only_what_failed(of_every_end):
+def test_nothing_is_tried_again_unless_asked_for_and_then_only_what_failed_or_was_refused(of_every_end):
     folder, _ = of_every_end
     before = started.marks(folder)
     assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb").data["computed"] == 0
-    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb", retry=True).data["computed"] == 4
-    assert (started.marks(folder) - before).total() == 2 + 2 * 2
+    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb", retry=True).data["computed"] == 6
+    assert (started.marks(folder) - before).total() == 2 + 2 + 2 * 2
     assert len(started.rows(folder / "r.duckdb")) == 12
 
 
