@@ -271,7 +271,7 @@ class Sweep:
     best: str | None = param("choice", "which end of it is best (by default what one would want)", default=None,
                              choices=("least", "most"))
     top: int = param("count", "how many cells to show", default=10, most=10_000)
-    retry: bool = param("flag", "compute failed cells again", default=False)
+    retry: bool = param("flag", "compute failed and refused cells again", default=False)
 
 
 _DECISIONS = "rackline.decisions."
