@@ -13,7 +13,15 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 from rackline import units
-from rackline.decisions.micro import MicroPrediction, Unpredictable, coefficients_text, fit_micro, predict_micro
+from rackline.decisions.micro import (
+    MicroPrediction,
+    Unpredictable,
+    coefficients_text,
+    fit_micro,
+    predict_micro,
+    spans,
+)
+from rackline.decisions.micro_points import Point, point
 from rackline.facts.micro import COEFFICIENTS, micro, micro_groups, micro_names
 
 PAGE = Path(__file__).with_name("micro.md")
@@ -23,8 +31,8 @@ FORMS = ("gemm", "prefill attention", "decode attention", "collective", "expert 
 HEAD = """# Kernels and collectives: what they achieve
 
 {rows:,} published micro-benchmarks, {predicted:,} of them predicted by coefficients fitted to the same tables. The
-errors of the fit are therefore of points seen; the intervals, and the column "left out", come from points that the fit
-had not seen: each group without one of its shapes at a time, a family or format without one of its chips at a time.
+errors are therefore of points seen; the intervals, and the columns "left out", come from points that the fit had not
+seen: each group without one of its shapes at a time, a family or format without one of its chips at a time.
 
 A time is the datasheet's, divided by the share of each rate that is achieved, plus a fixed time:
 
@@ -42,21 +50,19 @@ mean errors are absolute, of the predicted value relative to the measured one.
 """
 FASTER = """## Faster than the datasheet allows
 
-{count} rows took less time than their largest part takes at the datasheet's rate, by more than 1 %. They are predicted,
-left out of the fit, and explained:
-
-- L40S, products of 4096 to 12288 wide matrices at small m: weights of 34 to 134 MB against a second-level cache of
-  96 MB. The benchmark repeats one product, so that its weights are read from the cache, faster than 864 GB/s.
-- GEMM elsewhere: none. B200's memory share of 0.77 and H100's of 0.87 hold for weights beyond the cache.
+{count} rows took less time than their largest part takes at the datasheet's rate, by more than 1 %:
+{where}. They are predicted, and left out of the fit. They are products of few rows by
+weights of {low:.0f} to {high:.0f} MB, and the chip's second-level cache has 96 MB: a benchmark that repeats one product
+reads its weights from there, in whole or in part, at up to {most:.1f} times the memory's bandwidth.
 
 What would have been faster, had it been read otherwise:
 
-- A100, attention of one token (TensorRT-LLM 1.0.0): the table says a bf16 cache, and 1,053 MB in 639 µs would be
-  1.65 TB/s per byte of an 8-bit cache but 3.3 TB/s of a bf16 one, on a memory of 2.04. It is read as 8 bits.
-- an fp8 cache with bf16 queries in prompts: 4.4 ms of bf16 arithmetic were measured in 5.7, and short of that in other
-  rows in the time of bf16 and less; these products are taken at fp8's rate.
-- all-reduce of 8 chips on H100, H200, B200: faster than any ring could be. The switch adds (NVLS), so that each chip
-  sends its buffer once: the bytes counted are those.
+- A100, attention of one token (TensorRT-LLM 1.0.0): the table says a bf16 cache. 2,147 MB of one in 639 µs would be
+  3.4 TB/s on a memory of 2.04; of 8 bits it is 1.7. It is read as 8 bits, at all sizes.
+- an fp8 cache with bf16 queries, prompts: up to 0.80 of bf16's rate where a bf16 cache of the same sizes reaches 0.54,
+  and the times of fp8 queries. These products are taken at fp8's rate.
+- all-reduce of 8 H200: 537 MB in 2,040 µs, for which a ring needs 2,088 at 450 GB/s. The switch adds (NVLS), so that
+  each chip sends its buffer once, for more than two chips on H100 and later: the bytes counted are those.
 - DeepEP's current release sends over NVLink inside a box: its "RDMA bandwidth" of 98 to 127 GB/s at 8 chips is not of
   the cards' 50 GB/s. The slower of both networks is taken.
 """
@@ -69,7 +75,7 @@ def page() -> str:
     predicted = [one for one in everything if isinstance(one, MicroPrediction)]
     parts = [HEAD.format(rows=len(everything), predicted=len(predicted)),
              "![Measured against predicted seconds](img/micro.png)\n", *_tables(found), *_refused(everything),
-             FASTER.format(count=sum(one.faster for one in predicted)), *_groups(predicted), *_pooled(), *_how()]
+             _faster([one for one in predicted if one.faster]), *_groups(predicted), *_pooled(), *_how()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -92,6 +98,15 @@ def _figures(rows: Sequence[MicroPrediction]) -> str:
             f"{ninth:.1%} | {inside:.0%}")
 
 
+def _faster(rows: list[MicroPrediction]) -> str:
+    points = [found for one in rows if isinstance(found := point(one.row), Point)]
+    megabytes = [one.row.facts["n"] * one.row.facts["k"] * 2.0 / 1e6 for one in rows]
+    where = "; ".join(f"{name.split(': ')[1]}, {spans(one.row.id for one in found)} ({len(found)})"
+                      for name, found in _by(rows, lambda one: one.group).items())
+    most = max(found.parts["memory"] / found.seconds for found in points)
+    return FASTER.format(count=len(rows), where=where, low=min(megabytes), high=max(megabytes), most=most)
+
+
 def _refused(everything: Iterable[MicroPrediction | Unpredictable]) -> Iterator[str]:
     why = Counter(one.reason for one in everything if isinstance(one, Unpredictable))
     yield "Not predicted: " + "; ".join(f"{count} {reason}" for reason, count in sorted(why.items())) + ".\n"
@@ -110,13 +125,15 @@ def _groups(predicted: list[MicroPrediction]) -> Iterator[str]:
         rows = _by((one for one in predicted if micro_groups()[one.group].form == form), lambda one: one.group)
         names = list(micro_groups()[next(iter(rows))].coefficients)
         yield f"### {form[0].upper()}{form[1:]}\n"
-        yield f"| group | rows | median error | mean | {' | '.join(names)} |"
-        yield "| --- | ---: | ---: | ---: |" + " ---: |" * len(names)
+        yield f"| group | rows | median error | mean | left out: median | mean | {' | '.join(names)} |"
+        yield "| --- | ---: | ---: | ---: | ---: | ---: |" + " ---: |" * len(names)
         for name, found in rows.items():
             errors = [abs(one.error) for one in found]
             facts = micro_groups()[name].coefficients
             shown = " | ".join(_fact(key, facts[key].value, facts[key].low, facts[key].high) for key in names)
-            yield f"| {name.split(': ')[1]} | {len(found)} | {median(errors):.1%} | {fmean(errors):.1%} | {shown} |"
+            left = " | ".join(f"{error:.1%}" for error in micro_groups()[name].left_out)
+            yield (f"| {name.split(': ')[1]} | {len(found)} | {median(errors):.1%} | {fmean(errors):.1%} | {left} | "
+                   f"{shown} |")
         yield ""
 
 
@@ -174,6 +191,8 @@ def _panel(axes: Any, form: str, rows: list[MicroPrediction]) -> None:
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set(xscale="log", yscale="log", title=form, xlabel="predicted, s", ylabel="measured, s")
     axes.legend(fontsize=5, frameon=False)
+    axes.xaxis.set_minor_formatter("")
+    axes.yaxis.set_minor_formatter("")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from rackline.facts.micro import micro, micro_group, micro_names
 from rackline.systems.efficiency import achieved_time
 
 HEADER = """# Coefficients of kernels and collectives, fitted to the bundled micro-benchmarks by
-# `python docs/make_micro.py`: do not edit. Each as [value, low, high]: seconds (fixed), tiles, or the share of a datasheet's rate that is achieved.
+# `python docs/make_micro.py`: do not edit. Each as [value, low, high]: seconds (fixed), tiles in flight (tiles),
+# exponents (joint, growths), or the share of a datasheet's rate that is achieved.
 """
 
 
@@ -89,6 +90,7 @@ def _lines(fit: Fit) -> Iterator[str]:
     yield f'\n[groups."{fit.name}"]'
     yield f'form = "{fit.form.name}"\nrows = "{spans(fit.rows)}"\ncount = {len(fit.rows)}'
     yield f"spread = [{fit.spread[0]:.3g}, {fit.spread[1]:.3g}]"
+    yield f"left_out = [{fit.left_out[0]:.3g}, {fit.left_out[1]:.3g}]"
     yield f'[groups."{fit.name}".coefficients]'
     for name in fit.values:
         value = _text(fit.values[name])

@@ -16,6 +16,7 @@ SPREAD = 0.1  # log seconds that a measurement is expected to be off by
 LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
 START = {"fixed": 5e-6, "tiles": 60.0, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
 STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-6
+DEPTH = 5  # levels of groups
 LEAN = 12.0  # residuals that a group's own spread is worth against its parent's
 INTERVAL = 1.645  # standard errors of a 90 % interval
 
@@ -32,6 +33,12 @@ class Fit:
     spread: tuple[float, float]  # of log(measured/predicted), 5th and 95th percentile
     rows: tuple[str, ...]
     errors: tuple[float, ...] = field(repr=False, default=())
+
+    @property
+    def left_out(self) -> tuple[float, float]:
+        """Median and mean absolute error, relative to the measured, of points that the fit had not seen."""
+        errors = np.abs(np.expm1(-np.array(self.errors)))
+        return float(np.median(errors)), float(errors.mean())
 
 
 @dataclass(frozen=True)
@@ -54,20 +61,20 @@ def fit_points(points: Sequence[Point]) -> dict[str, Fit]:
     """
     fits: dict[str, Fit] = {}
     kept = [point for point in _once(points) if not faster(point)]
-    for level in (-1, -2, -3, -4):
+    for level in range(-1, -1 - DEPTH, -1):
         groups: dict[str, list[Point]] = defaultdict(list)
         for point in kept:
             levels = _padded(point.levels)
             groups[levels[level]].append(point)
         for name in sorted(set(groups) - set(fits)):
             parent = fits.get(_padded(groups[name][0].levels)[level + 1]) if level < -1 else None
-            fits[name] = _fit(name, groups[name], parent, -level)
+            fits[name] = _fit(name, groups[name], parent)
     return fits
 
 
 def _padded(levels: tuple[str, ...]) -> tuple[str, ...]:
-    """Four names, the most special repeated where there are fewer."""
-    return (levels[0],) * (4 - len(levels)) + levels
+    """As many names as the deepest has, the most special repeated where there are fewer."""
+    return (levels[0],) * (DEPTH - len(levels)) + levels
 
 
 def _once(points: Sequence[Point]) -> list[Point]:
@@ -87,17 +94,17 @@ def _once(points: Sequence[Point]) -> list[Point]:
 # ---- one group
 
 
-def _fit(name: str, points: list[Point], parent: Fit | None, depth: int) -> Fit:
+def _fit(name: str, points: list[Point], parent: Fit | None) -> Fit:
     data = _data(points)
     middle = _vector(data.form, parent.values if parent else {})
     loose = _looseness(data.form, parent is not None)
     best = _least(data, middle, (middle, loose))
-    labels = _left_out(points, depth)
+    labels = _left_out(points)
     names = sorted(set(labels))
     others = {label: _least(data.some(labels != label), best, (middle, loose)) if len(names) > 1 else middle
               for label in names}
     errors = np.concatenate([_residuals(data.some(labels == label), others[label]) for label in names])
-    error = _standard_error(np.array(list(others.values())), best)
+    error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
     ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
     low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))
     return Fit(name, data.form, _values(data.form, best), low, high, _spread(errors, parent),
@@ -110,13 +117,13 @@ def _data(points: list[Point]) -> _Data:
     return _Data(form, parts, np.array([p.group for p in points]), np.log([p.seconds for p in points]))
 
 
-def _left_out(points: list[Point], depth: int) -> np.ndarray:
+def _left_out(points: list[Point]) -> np.ndarray:
     """What is left out together: one shape of a special group, one chip's group of a general one.
 
     A general group of one chip falls back on shapes.
     """
     special = [point.levels[0] for point in points]
-    if depth < 4 and len(set(special)) > 1:
+    if len(set(special)) > 1:
         return np.array(special)
     return np.array([point.shape for point in points])
 
@@ -124,7 +131,12 @@ def _left_out(points: list[Point], depth: int) -> np.ndarray:
 def _standard_error(others: np.ndarray, best: np.ndarray) -> np.ndarray:
     """Of the jackknife: each group of points left out once."""
     n = len(others)
-    return np.sqrt((n - 1) / n * ((others - best) ** 2).sum(axis=0)) if n > 1 else np.full(len(best), LOOSE)
+    return np.sqrt((n - 1) / n * ((others - best) ** 2).sum(axis=0))
+
+
+def _unsure(data: _Data, best: np.ndarray, loose: np.ndarray) -> np.ndarray:
+    """Standard errors if points erred independently; how loose the group is, where points say nothing."""
+    return np.sqrt(np.diag(np.linalg.inv(_curve(data, best, loose)[0])))
 
 
 def _spread(errors: np.ndarray, parent: Fit | None) -> tuple[float, float]:
@@ -182,9 +194,14 @@ def _cost(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray]) -> f
 
 
 def _step(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
+    curve, pull = _curve(data, x, prior[1])
+    down = pull + (x - prior[0]) / prior[1] ** 2
+    return -np.linalg.solve(curve + damping * np.diag(np.diag(curve)), down)
+
+
+def _curve(data: _Data, x: np.ndarray, loose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Second derivatives of half the cost, after Gauss and Newton, and the first of its part from the points."""
     here = _residuals(data, x)
     slope = np.stack([(_residuals(data, x + shift) - here) / 1e-5 for shift in 1e-5 * np.eye(len(x))], axis=1)
     weight = 1.0 / (SPREAD**2 * np.sqrt(1.0 + (here / SPREAD) ** 2))
-    curve = slope.T @ (weight[:, None] * slope) + np.diag(prior[1] ** -2.0)
-    down = slope.T @ (weight * here) + (x - prior[0]) / prior[1] ** 2
-    return -np.linalg.solve(curve + damping * np.diag(np.diag(curve)), down)
+    return slope.T @ (weight[:, None] * slope) + np.diag(loose**-2.0), slope.T @ (weight * here)

@@ -64,6 +64,7 @@ class MicroGroup(Record):
     """Coefficients of a group of micro-benchmarks, each with its 90 % interval, and how far its points lie from them.
 
     spread: 5th and 95th percentile of log(measured/predicted) of points that the fit had not seen.
+    left_out: median and mean absolute error of the same points, relative to the measured.
     """
 
     name: str
@@ -71,6 +72,7 @@ class MicroGroup(Record):
     rows: str
     count: int
     spread: tuple[float, float]
+    left_out: tuple[float, float]
     coefficients: dict[str, Fact]
 
     @property
@@ -93,7 +95,7 @@ def micro_group(levels: Sequence[str]) -> MicroGroup | None:
 
 
 def _group(name: str, found: dict[str, Any], date: str) -> MicroGroup:
-    rest = {key: found[key] for key in ("form", "rows", "count", "spread")}
+    rest = {key: found[key] for key in ("form", "rows", "count", "spread", "left_out")}
     source = f"fitted to {found['count']} micro-benchmarks: {found['rows']}"
     facts = {key: Fact(value=value, low=low, high=high, unit=_UNITS.get(key, "ratio"), source=source, date=date,
                        kind="derived") for key, (value, low, high) in found["coefficients"].items()}
