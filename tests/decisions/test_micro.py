@@ -56,9 +56,10 @@ def test_the_median_error_of_a_table_stays(name, middle):
 
 
 def test_half_of_the_products_of_a_shape_not_seen_are_within_a_tenth(fits):
-    special = [fit for name, fit in fits.items() if fit.form.name == "gemm" and " on " in name and len(fit.rows) > 100]
-    assert len(special) > 15
-    assert [fit.name for fit in special if fit.left_out[0] > 0.12] == []
+    special = [fit for fit in fits.values() if fit.form.name == "gemm" and len(fit.rows) > 100
+               and re.search(r" on \S*\d", fit.name)]
+    assert len(special) == 18
+    assert [fit.name for fit in special if fit.left_out[0] > 0.1] == []
 
 
 def test_ninety_per_cent_intervals_hold_nine_in_ten_of_the_points_left_out(fits):
@@ -82,7 +83,7 @@ def test_every_row_is_predicted_or_says_why_not():
 
 
 def test_a_chip_that_was_not_measured_gets_its_familys_coefficients_and_a_wider_interval():
-    row = next(row for row in micro("gemm") if row.hardware == "NVIDIA H100 80GB HBM3" and row.formats.compute == "bfloat16")
+    row = next(row for row in micro("gemm") if "H100" in row.hardware and row.formats.compute == "bfloat16")
     measured, lent = predict_micro([row, replace(row, hardware="NVIDIA H100 PCIe")])
     assert (measured.group, measured.seen) == ("gemm: bf16 on h100-sxm", True)
     assert (lent.group, lent.seen) == ("gemm: bf16 on hopper", False)
@@ -108,7 +109,8 @@ QUICK = settings(max_examples=80, deadline=None)
 
 def drawn(draw, form):
     values = {name: draw(SHARE) for name in form.coefficients}
-    values |= {"fixed": draw(st.floats(0.0, 1e-3)), "tiles": draw(st.floats(0.0, 500.0)), "joint": draw(st.floats(0.3, 1))}
+    values |= {"fixed": draw(st.floats(0.0, 1e-3)), "tiles": draw(st.floats(0.0, 500.0))}
+    values["joint"] = draw(st.floats(0.3, 1.0))
     values |= {name: draw(st.floats(-1.0, 1.0)) for name in EXPONENTS}
     return values, {name: draw(SECONDS) for name in (*form.overlapping, *form.added)}
 
