@@ -42,6 +42,15 @@ def tier(name_or_path: str) -> Tier:
     return _bundled_tier(_known("tiers", name_or_path, "memory tier"))
 
 
+def tiers(path: str) -> tuple[Tier, ...]:
+    """The memory tiers of a file: one tier, or a list under `tiers` as in a machine's file; else BadInput."""
+    file = Path(path)
+    data = table(file)
+    if "tiers" in data:
+        return _nested_tiers(data["tiers"], file.stem)
+    return (build(Tier, _titled(data), file.stem),)
+
+
 def machine_names() -> list[str]:
     """Names of the bundled machines."""
     return _names("machines")

@@ -23,7 +23,10 @@ SPANS = {
     "switch": (1e-7, 1e-3), "hop": (1e-7, 1e-2), "number_bytes": (0.5, 4), "price": (0.1, 100), "group": (1, 64),
     "chip_capacity": (1e10, 1e12), "chip_bandwidth": (1e11, 1e13), "chip_bandwidth_before": (1e11, 1e13),
     "input_price": (0.1, 10), "output_price": (0.1, 10), "always": (1e9, 1e11), "layer_weights": (1e6, 1e11),
-    "routed": (1e9, 1e13),
+    "routed": (1e9, 1e13), "hold": (1, 1e6), "byte_price": (1e-14, 1e-10), "gap": (10, 1e4), "ttl": (10, 1e4),
+    "retrieve_near": (1e-5, 1e-1), "retrieve_far": (1e-4, 1), "hold_near": (1e-7, 1e-4), "hold_far": (1e-8, 1e-5),
+    "acceptance": (0.05, 0.95), "step": (1e-3, 0.1), "check": (1e-3, 0.1), "draft": (1e-5, 1e-3),
+    "long": (2e3, 1e4), "short": (10, 1e3),
 }
 # Whole numbers; powers of two where one must divide another.
 WHOLE = {
@@ -34,7 +37,7 @@ WHOLE = {
     "past": lambda rng, n: rng.integers(0, 5000, n), "new": lambda rng, n: rng.integers(1, 5000, n),
     "window": lambda rng, n: rng.integers(1, 5000, n), "top_k": lambda rng, n: rng.integers(1, 100, n),
     "kv_heads": lambda rng, n: rng.integers(1, 65, n), "racks": lambda rng, n: rng.integers(1, 10, n),
-    "copies": lambda rng, n: rng.integers(1, 9, n),
+    "copies": lambda rng, n: rng.integers(1, 9, n), "drafted": lambda rng, n: rng.integers(0, 9, n),
 }
 
 
