@@ -178,6 +178,15 @@ def _tiers(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     return tuple(_record(param, one, "rackline.systems.simulation.records", "KvTier") for one in given)
 
 
+def _priced_tiers(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
+    if isinstance(given, str | Path):
+        text = _text(param, str(given), others)
+        return import_module("rackline.decisions.tier_places").priced_tiers(text, param.flag)
+    if not isinstance(given, list | tuple):
+        raise BadInput(param.flag, "must be a text, a file or Tier records", given)
+    return tuple(_record(param, one, "rackline.facts.machine", "Tier") for one in given)
+
+
 def _model(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     if isinstance(given, str | Path):
         return import_module("rackline.facts.models").model(_text(param, str(given), others))
@@ -255,5 +264,6 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
-    "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "new_file": _new_file, "kept_file": _new_file, "number": _real,
+    "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "priced_tiers": _priced_tiers,
+    "new_file": _new_file, "kept_file": _new_file, "number": _real,
 }

@@ -216,6 +216,29 @@ class Capacity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tiers:
+    """rackline tiers: keep, offload or recompute a context's KV."""
+
+    model: Model = param("model", _MODEL, flag="MODEL")
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
+    context: float = param("tokens", "tokens whose KV waits", default=32768.0)
+    tiers: tuple | None = param("priced_tiers", "memories behind the chips, per chip: names, "
+                                '"host:256GB@63GB/s@0.15$/GB/month", or a file (by default the machine\'s own)',
+                                default=None)
+    hold: float | None = param("seconds", 'time until the next use, to compare at: 300 or "5 min"', default=None,
+                               least=0)
+    ttft: float | None = param("seconds", "most time of a return: slower ways are left out", default=None)
+    trace: Trace | None = param("trace", "a request trace with prefix hashes, for the best mix of sizes: mooncake-conv",
+                                default=None)
+    layout: Layout | None = param("layout", "parallel sizes of the prefill (by default the cheapest that fits)",
+                                  default=None)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lecture:
     """rackline lecture: the lecture's figures computed again."""
 
@@ -265,6 +288,9 @@ _ALL = (
     Question("capacity", "How many replicas a request trace needs under targets, by bisection on the simulator",
              Capacity, _DECISIONS + "capacity:answer",
              'rackline capacity llama-3.1-8b --on a100-80gb-pcie --chips 1 --trace azure-conv --ttft 2 --tpot "50 ms"'),
+    Question("tiers", "Where a context's KV should wait: each memory and recomputing against hold time, break-evens",
+             Tiers, _DECISIONS + "tiers:answer",
+             'rackline tiers deepseek-v3 --on gb200-nvl72 --context 32k --hold "5 min"'),
     Question("trace", "What is in a request trace: rates, burstiness, lengths, prefix reuse, sessions",
              TraceSummary, _DECISIONS + "trace:answer", "rackline trace azure-conv"),
     Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",

@@ -1,4 +1,4 @@
-"""Where KV can wait: a chip's own memory and the tiers behind it, each with a price; read from names, texts or files."""
+"""Where KV can wait: a chip's own memory and the tiers behind it, each with a price; from names, texts or files."""
 
 from __future__ import annotations
 

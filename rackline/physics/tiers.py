@@ -66,7 +66,8 @@ def break_even(retrieve_near: Number, retrieve_far: Number, hold_near: Number, h
     >>> break_even(retrieve_near=1e-6, retrieve_far=0.004, hold_near=1.3e-7, hold_far=0)
     """
     saved, dearer = np.maximum(0.0, retrieve_far - retrieve_near), hold_near - hold_far
-    return np.where(dearer > 0, saved / np.where(dearer > 0, dearer, 1.0), np.inf)[()]
+    with np.errstate(over="ignore"):  # a difference next to nothing: never
+        return np.where(dearer > 0, saved / np.where(dearer > 0, dearer, 1.0), np.inf)[()]
 
 
 def time_to_live_cost(retrieve_near: Number, retrieve_far: Number, hold_near: Number, gap: Number,
