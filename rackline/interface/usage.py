@@ -24,7 +24,7 @@ _TAKES = {
     "format": "FORMAT", "path": "FILE", "machine": "MACHINE",
     "model": "MODEL", "layout": "SIZES", "flag": "",
     "new_file": "FILE", "trace": "FILE", "number": "X", "tiers": "TIERS", "kept_file": "FILE",
-    "priced_tiers": "TIERS|FILE",
+    "priced_tiers": "TIERS|FILE", "machines": "MACHINES", "models": "MODELS",
 }
 
 
