@@ -13,7 +13,7 @@ FUNCTIONS = equations.functions()
 # A FLOP is what a parameter costs a token; `cached` is a token read from the KV cache, `token` one computed.
 UNITS = pint.UnitRegistry(None)
 for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "token = [token]", "cached = [cached]",
-             "dollar = [money]", "FLOP = param * token", "hour = 3600 * second"):
+             "dollar = [money]", "watt = [power]", "FLOP = param * token", "hour = 3600 * second"):
     UNITS.define(line)
 
 PARAMETERS = {
@@ -21,12 +21,13 @@ PARAMETERS = {
     "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
     "param": "N_active N_total d",
     "byte/param": "w", "byte/cached": "kv number_bytes",
-    "s": "t interval latency card switch hop", "dollar/hour": "price",
-    "dollar/token": "input_price output_price", "token/s": "rate fleet",
+    "s": "t interval latency card switch hop longer shorter", "dollar/hour": "price",
+    "dollar/token": "input_price output_price base dearer cheaper", "token/s": "rate fleet",
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
-         " top_k r premium stage E P E_before wires keys group",
+         " top_k r premium stage E P E_before wires keys group m s x sharing sparse years",
+    "dollar": "capital", "watt": "power", "dollar/hour/watt": "energy_price",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
@@ -37,6 +38,8 @@ SPECIAL = {  # a name with another meaning in one place
     "cuts.cut_by_context_prefill": {"layer_kv": "byte"},
     "cuts.cut_by_context_decode": {"value_width": "1"},
     "attention.prompt_intensity": {"number_bytes": "byte/FLOP"},
+    "charges.batch_below_balance": {"R": "token"},
+    "charges.purchase_per_hour": {"years": "hour"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
 
