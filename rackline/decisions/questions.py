@@ -247,6 +247,26 @@ class Sweep:
     retry: bool = param("flag", "compute failed cells again", default=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """rackline prices: what an API's prices imply for the model behind them."""
+
+    model: str | None = param("text", "PROVIDER/MODEL as sold: google/gemini-3.1-pro-preview (by default every offer)",
+                              flag="MODEL", default=None)
+    table: Path | None = param("path", "a price list of your own (CSV): provider, model, mode, above, window, speed, "
+                               "input, cached_input, cache_write_5m, cache_write_1h, output, weights", default=None)
+    show: str = param("choice", "what to show: the joint inference, each ratio alone, whether they hold at one point, "
+                      "tiers that would cover every context, attention shapes", default="joint",
+                      choices=("joint", "alone", "point", "tiers", "shapes", "all"))
+    on: Machine = param("machine", _ON + ", for the ratios alone", default="gb200-nvl72")
+    active: float = param("number", "active parameters that the ratios alone take for granted", default=1e11, most=1e15)
+    context: float = param("tokens", "context of a typical request", default=3728, least=1)
+    trace: Trace = param("trace", "whose lengths the tiers are designed for", default="mooncake-conv")
+    margin: float = param("ratio", "margin over cost that every tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
+    markup: float = param("number", "markup over that of the sellers of open models", default=1.0, most=1e3)
+    seed: int = param("int", "of the draws", default=0, least=0, most=2**31)
+
+
 _DECISIONS = "rackline.decisions."
 _ALL = (
     Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
@@ -266,6 +286,8 @@ _ALL = (
     Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",
              Sweep, "rackline.sweeps.question:answer",
              "rackline sweep sweep.toml --to results.duckdb --workers 8"),
+    Question("prices", "What an API's prices imply for its model: one ratio at a time, and all together with intervals",
+             Prices, _DECISIONS + "prices.answer:answer", "rackline prices google/gemini-3.1-pro-preview"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("facts", "Chips, machines and models: every number with its source",
