@@ -22,6 +22,7 @@ from rackline.physics import charges
 AT = (0.05, 0.5, 0.95)
 COUNTS = (1, 2, 3)  # tiers of a design
 _WINDOW = 1e6  # tokens, where an offer names none
+_SAVES = 1e-3  # of what is paid, below which a further tier is none
 
 
 @dataclass(frozen=True)
@@ -125,5 +126,11 @@ def _designed(q: Any, reader: Reader, window: float) -> list[Designed]:
     if ratio and ratio > 1:
         places.append(("output over input says where it is",
                        float(charges.balance_behind_ratio(reader.context, ratio))))
-    return [Designed(name, balance, tuple(design(lengths, billed, balance, window, n, q.margin) for n in COUNTS),
+    return [Designed(name, balance, _useful([design(lengths, billed, balance, window, n, q.margin) for n in COUNTS]),
                      tuple(covered(offer, balance, window))) for name, balance in places]
+
+
+def _useful(designs: list[Design]) -> tuple[Design, ...]:
+    """Without the designs whose further tier saves nobody anything: no request of the trace is that long."""
+    return tuple(one for one, fewer in zip(designs, [None, *designs], strict=False)
+                 if fewer is None or one.paid < fewer.paid * (1 - _SAVES))

@@ -17,7 +17,7 @@ from rackline.decisions.prices.prior import Serving, Size, Sizes, costs
 from rackline.facts.api_prices import Offer, PriceTier, bundled
 from rackline.systems.simulation.arrivals import stream
 
-DRAWS = 2**18
+DRAWS = 2**19
 _CALIBRATING = 2048  # draws of how a known model is served
 _LEAST_LEFT = 0.25  # of the markups' spread that is the sellers' own, whatever the prior of serving explains
 _LONGEST = 4.0  # thresholds that a tier without a stated window reaches to

@@ -80,10 +80,11 @@ def sold() -> tuple[tuple[str, Size], ...]:
 
 @cache
 def machines() -> tuple[Machine, ...]:
-    """What a provider may rent: fp8 arithmetic, a network between chips of its own, a known price, on sale."""
+    """What a provider may rent, one machine a chip: fp8 arithmetic, a network of its own, a known price, on sale."""
     found = (machine(name) for name in machine_names())
-    return tuple(m for m in found if m.price and m.scale_up and m.scale_up.kind != "host" and not m.chip.announced
-                 and "fp8" in m.chip.flops)
+    rented = [m for m in found if m.price and m.scale_up and m.scale_up.kind != "host" and not m.chip.announced
+              and "fp8" in m.chip.flops]
+    return tuple({m.chip.name: m for m in reversed(rented)}.values())[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,17 +138,26 @@ def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
 def sizes(seed: int, count: int, known: Iterable[Size]) -> Sizes:
     """Draws of sizes: a known model chosen at random, moved by a normal kernel on a logarithmic scale.
 
-    The kernel is n^(-1/7) of the spread of the known ones (Scott 1992, three dimensions). Dense ones stay dense.
+    The kernel is n^(-1/7) of the spread of the known ones (Scott 1992, three dimensions), each of which is first drawn
+    towards their mean so that the spread stays what it is (West 1993). Dense ones stay dense.
     """
     rng = stream(seed, "sizes")
     active, total, kv = np.log([(one.active, one.total, one.kv) for one in known]).T
-    routed = total - active > _SAME
+    sparse = total - active
+    routed = sparse > _SAME
     kernel = len(active) ** (-1 / 7)
     pick, moved = rng.integers(0, len(active), count), kernel * rng.standard_normal((3, count))
-    width = (total - active)[routed].std() if routed.any() else 0.0
-    sparse = np.where(routed[pick], np.maximum(0.0, (total - active)[pick] + width * moved[1]), 0.0)
-    drawn = active[pick] + active.std() * moved[0]
-    return Sizes(np.exp(drawn), np.exp(drawn + sparse), np.exp(kv[pick] + kv.std() * moved[2]))
+    drawn = _kernel(active, kernel)[pick] + active.std() * moved[0]
+    if routed.any():
+        sparse[routed] = _kernel(sparse[routed], kernel)
+        moved[1] *= (total - active)[routed].std()
+    beyond = np.where(routed[pick], np.maximum(0.0, sparse[pick] + moved[1]), 0.0)
+    return Sizes(np.exp(drawn), np.exp(drawn + beyond), np.exp(_kernel(kv, kernel)[pick] + kv.std() * moved[2]))
+
+
+def _kernel(values: np.ndarray, kernel: float) -> np.ndarray:
+    """Values drawn towards their mean by what a kernel of that share of their spread adds."""
+    return values.mean() + np.sqrt(1.0 - kernel**2) * (values - values.mean())
 
 
 def costs(of: Sizes | Size, how: Serving, context: np.ndarray | None = None) -> np.ndarray:
