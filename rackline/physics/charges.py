@@ -141,3 +141,20 @@ def purchase_per_hour(capital: Number, years: Number, power: Number, energy_pric
     >>> purchase_per_hour(capital=30e3, years=4, power=1300, energy_price=0.08)
     """
     return capital / (8760 * years) + power * energy_price / 1000
+
+
+def lasting_volume(own: Number, bought: Number, capacity: Number) -> Number:
+    """Volume from which whole machines stay cheaper than paying per volume, infinite if a full one never is [1].
+
+    A machine costs `own` and carries `capacity` volumes, a volume bought costs `bought`. From own/bought on one machine
+    is cheaper; the last of the steps at which a further machine undoes that is passed here.
+
+    Eq: v = Piecewise(((ceiling(capacity/(capacity - own/bought)) - 1)*own/bought, capacity > own/bought), (oo, True))
+    Ignores: machines smaller than the one counted
+    Source: n machines suffice for volumes up to n*capacity and beat the price from n*own/bought on
+    >>> lasting_volume(own=100, bought=40, capacity=3)
+    """
+    turns = own / bought
+    spare = np.maximum(capacity - turns, 0.0)
+    steps = np.ceil(over(capacity, spare)) - 1
+    return np.where(spare > 0, steps * turns, np.inf)[()]

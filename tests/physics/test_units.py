@@ -26,8 +26,8 @@ PARAMETERS = {
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
-         " top_k r premium stage E P E_before wires keys group m s x sharing sparse years",
-    "dollar": "capital", "watt": "power", "dollar/hour/watt": "energy_price",
+         " top_k r premium stage E P E_before wires keys group m s x sharing sparse years capacity",
+    "dollar": "capital own bought", "watt": "power", "dollar/hour/watt": "energy_price",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
