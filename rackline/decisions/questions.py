@@ -251,7 +251,7 @@ class Rack:
     domain: tuple[float, ...] | None = param("count_range", "domain sizes to compare, in packages: 8,72,576 or 8:576",
                                              default=None)
     tpot: float = param("seconds", 'most time per output token where one is wanted: "20 ms"', default=0.05)
-    memory_price: float | None = param("dollars_per_byte", 'what a chip's memory costs: "15 $/GB"', default=None)
+    memory_price: float | None = param("dollars_per_byte", 'what memory of a chip costs: "15 $/GB"', default=None)
     chip_cost: float | None = param("dollars", "what a chip costs to buy, its share of rack and network included",
                                     default=None)
     weights: str | None = param("format", _WEIGHTS, default=None)

@@ -70,7 +70,8 @@ def tokens_for_loss(loss_sought: Number, N_total: Number, E0: Number, A: Number,
                     beta: Number) -> Number:
     """Training tokens after which a dense model of so many parameters has a loss; infinite if it never has [1].
 
-    Eq: D = Piecewise(((B/(loss_sought - E0 - A/N_total**alpha))**(1/beta), loss_sought > E0 + A/N_total**alpha), (oo, True))
+    Eq: D = Piecewise(((B/(loss_sought - E0 - A/N_total**alpha))**(1/beta), loss_sought > E0 + A/N_total**alpha),
+        (oo, True))
     Ignores: as loss
     Source: loss solved
     >>> tokens_for_loss(loss_sought=2.0, N_total=70e9, E0=1.817, A=482.0, B=2085.4, alpha=0.3478, beta=0.3658)
