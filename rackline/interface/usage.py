@@ -25,6 +25,8 @@ _TAKES = {
     "model": "MODEL", "layout": "SIZES", "flag": "",
     "new_file": "FILE", "trace": "FILE", "number": "X", "tiers": "TIERS", "kept_file": "FILE",
     "priced_tiers": "TIERS|FILE", "machines": "MACHINES", "models": "MODELS",
+    "routing": "RULE|FILE",
+    "dollars": "$", "dollars_per_byte": "$/GB",
 }
 
 

@@ -18,7 +18,7 @@ for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "
 
 PARAMETERS = {
     "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside link",
-    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
+    "byte": "C C_needed weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
     "param": "N_active N_total d",
     "byte/param": "w", "byte/cached": "kv number_bytes",
     "s": "t interval latency card switch hop hold gap ttl long short step check draft longer shorter",
@@ -26,6 +26,7 @@ PARAMETERS = {
     "dollar/token": "input_price output_price long_price short_price base dearer cheaper", "token/s": "rate fleet",
     "dollar": "retrieve_near retrieve_far cost recompute capital own bought", "dollar/s": "hold_near hold_far",
     "dollar/(byte*hour)": "byte_price", "watt": "power", "dollar/hour/watt": "energy_price",
+    "dollar/byte": "memory_price",
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
@@ -43,6 +44,14 @@ SPECIAL = {  # a name with another meaning in one place
     "tiers.hold_price": {"kv": "byte/token"},
     "charges.batch_below_balance": {"R": "token"},
     "charges.purchase_per_hour": {"years": "hour"},
+    "designs.memory_price_at_share": {"share": "1"},
+    "sparsity.loss": dict.fromkeys(("N_total", "A", "B", "alpha", "beta", "E0", "D"), "1"),
+    "sparsity.tokens_for_loss": dict.fromkeys(("N_total", "A", "B", "alpha", "beta", "E0", "loss_sought"), "1"),
+    "sparsity.parameters_for_loss": dict.fromkeys(("D", "A", "B", "alpha", "beta", "E0", "loss_sought"), "1"),
+    "sparsity.exponent": {"gain": "1"},
+    "sparsity.dense_equivalent": {"a": "1"},
+    "sparsity.active_for_equal_quality": {"a": "1", "N_dense": "param"},
+    "sparsity.total_parameters": {"share": "1"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
 
