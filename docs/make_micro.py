@@ -36,9 +36,10 @@ seen: each group without one of its shapes at a time, a family or format without
 
 A time is the datasheet's, divided by the share of each rate that is achieved, plus a fixed time:
 
-- products: `fixed + sqrt((compute/e)² + (memory/e)² + (tiles × k)²) + quantise/e`. `tiles`: a chip's units work on
-  one wave of tiles of 128 × 128 at a time, so that a product takes no less than its depth k times that. `quantise`:
-  rounding bf16 activations to the product's format, which these timings include, is a kernel of its own.
+- products: `fixed + sqrt((compute/e)² + (memory/e)² + (tiles × wave)²) + quantise/e + output × o`. `tiles`: a chip's
+  units work on one wave of tiles of 128 × 128 at a time, so that a product takes no less than a wave, which grows with
+  its depth k. `quantise`: rounding bf16 activations to the product's format, which these timings include, is a kernel
+  of its own. `output`: the share o of writing the output that is not hidden behind the next tile.
 - attention over a prompt: `fixed + compute/e + memory/e`, scores below the diagonal only.
 - attention of one new token: `fixed + memory/e`.
 - collectives and expert exchanges: `(fixed^j + (wire/e)^j)^(1/j)` with j below 1, for protocols change in between; the

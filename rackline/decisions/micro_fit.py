@@ -14,7 +14,7 @@ from rackline.systems.efficiency import EXPONENTS, Form, achieved_time, bounded,
 SPREAD = 0.1  # log seconds that a measurement is expected to be off by
 # how far a group may be expected from what it belongs to, in log or log-odds; exponents less
 LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
-START = {"fixed": 5e-6, "tiles": 60.0, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
+START = {"fixed": 5e-6, "tiles": 60.0, "output": 0.3, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
 STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-6
 DEPTH = 5  # levels of groups
 LEAN = 12.0  # residuals that a group's own spread is worth against its parent's

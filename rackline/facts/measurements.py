@@ -120,6 +120,44 @@ def measurements_in(text: str, what: str) -> tuple[Measured, ...]:
     return rows
 
 
+def readable_measurements(name_or_path: str | Path) -> tuple[tuple[Measured, ...], tuple[str, ...]]:
+    """The rows that can be read, and one line for each that cannot: its place, the rule, what was found.
+
+    Errors: BadInput for a file without one readable row.
+    """
+    path, what = _path(name_or_path)
+    rows: dict[str, Measured] = {}
+    faults: list[str] = []
+    for found in _tried(_text(path, what), what):
+        if isinstance(found, Measured) and found.id not in rows:
+            rows[found.id] = found
+        else:
+            again = f"{what} {found.id}: an id that another row has" if isinstance(found, Measured) else found
+            faults.append(again)
+    if not rows:
+        more = f"{len(faults)} faults in all" if len(faults) > 1 else ""
+        raise BadInput(what, "must hold at least one readable row", faults[0] if faults else "no rows", more)
+    return tuple(rows.values()), tuple(faults)
+
+
+def _tried(text: str, what: str) -> Iterator[Measured | str]:
+    """Each row, or the line of what is wrong with it; what is no CSV ends it."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names = _header(next(reader, []), what)
+    while True:
+        try:
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if cells:
+                yield _measured(_cells(names, cells, f"{what}, line {reader.line_num}"), what)
+        except BadInput as error:
+            yield str(error)
+        except csv.Error as error:
+            yield f"{what}, line {reader.line_num}: must be well-formed CSV; {error}"
+            return
+
+
 def _path(given: str | Path) -> tuple[Path, str]:
     text = str(given)
     if text in measurement_names():

@@ -32,8 +32,8 @@ class Form:
 
 
 # a product's tiles run in whole waves; its operands are read while it computes; low-precision activations are
-# rounded by a kernel of their own first
-GEMM = Form("gemm", ("compute", "memory", "tiles"), ("quantise",))
+# rounded by a kernel of their own first; some of the output is written when nothing is left to compute
+GEMM = Form("gemm", ("compute", "memory", "tiles"), ("quantise", "output"))
 # positions are rotated and the cache is written by kernels of their own before attention
 PREFILL = Form("prefill attention", ("compute",), ("memory",))
 DECODE = Form("decode attention", ("memory",))
@@ -49,7 +49,8 @@ REFERENCE_GROUP = 8.0  # chips that `fixed` and `wire` are stated for
 def achieved_time(form: Form, parts: Mapping[str, Number], given: Mapping[str, float], group: Number = 8.0) -> Number:
     """Seconds of a kernel or collective whose parts take `parts` seconds at the datasheet's rates.
 
-    Eq: t = ((fixed*growth)**j + work**j)**(1/j), work = norm(overlapping/e) + sum(added/e), e <= 1
+    Eq: t = ((fixed*growth)**j + work**j)**(1/j), work = norm(overlapping/e) + sum(added/e), e <= 1; of tiles, tiles*n;
+    of the output, the share that is not hidden
     Ignores: the caches: operands that stay in one are read faster than the memory's bandwidth
     Source: docs/micro.md; with every e at 1 and fixed at 0 it is the roofline
     """
@@ -63,9 +64,9 @@ def achieved_time(form: Form, parts: Mapping[str, Number], given: Mapping[str, f
 
 
 def _part(name: str, part: Number, given: Mapping[str, float], group: Number) -> Number:
-    """Seconds of one part: of tiles, those of so many at once; else over the share of the rate that is achieved."""
-    if name == "tiles":
-        return part * given["tiles"]
+    """Seconds of one part: of so many tiles at once, of the output not hidden; else over the share that is achieved."""
+    if name in ("tiles", "output"):
+        return part * given[name]
     if name != "wire":
         return part / given[name]
     return part / share_in(given["wire"], given["wire_growth"], group)

@@ -50,7 +50,7 @@ def test_the_bundled_coefficients_are_those_of_the_bundled_rows(fits):
 
 
 @pytest.mark.parametrize(("name", "middle"), [
-    ("gemm", 0.05), ("attention", 0.05), ("nccl", 0.05), ("collectives", 0.05), ("alltoall", 0.05), ("deepgemm", 0.08)])
+    ("gemm", 0.05), ("attention", 0.05), ("nccl", 0.05), ("collectives", 0.05), ("alltoall", 0.05), ("deepgemm", 0.05)])
 def test_the_median_error_of_a_table_stays(name, middle):
     assert median(abs(one.error) for one in PREDICTED[name]) < middle
 
@@ -59,7 +59,7 @@ def test_half_of_the_products_of_a_shape_not_seen_are_within_a_tenth(fits):
     special = [fit for fit in fits.values() if fit.form.name == "gemm" and len(fit.rows) > 100
                and re.search(r" on \S*\d", fit.name)]
     assert len(special) == 18
-    assert [fit.name for fit in special if fit.left_out[0] > 0.1] == []
+    assert {fit.name for fit in special if fit.left_out[0] > 0.1} == set()
 
 
 def test_ninety_per_cent_intervals_hold_nine_in_ten_of_the_points_left_out(fits):
@@ -123,7 +123,7 @@ def test_an_achieved_time_is_never_below_the_datasheets_and_grows_with_every_par
     group = data.draw(st.sampled_from([2.0, 8.0, 64.0]))
     time = achieved_time(form, parts, values, group)
     assert math.isfinite(time)
-    assert time >= max(seconds for name, seconds in parts.items() if name != "tiles") * (1 - 1e-9)
+    assert time >= max(seconds for name, seconds in parts.items() if name not in ("tiles", "output")) * (1 - 1e-9)
     name = data.draw(st.sampled_from(sorted(parts)))
     assert achieved_time(form, parts | {name: 2 * parts[name]}, values, group) >= time * (1 - 1e-12)
 
@@ -131,7 +131,7 @@ def test_an_achieved_time_is_never_below_the_datasheets_and_grows_with_every_par
 def test_with_every_share_at_one_and_nothing_fixed_a_product_is_within_the_rooflines_max_and_sum():
     form = FORMS["gemm"]
     values = dict.fromkeys(form.coefficients, 1.0) | {"fixed": 0.0, "tiles": 0.0}
-    time = achieved_time(form, {"compute": 3.0, "memory": 4.0, "tiles": 1.0, "quantise": 0.0}, values)
+    time = achieved_time(form, {"compute": 3.0, "memory": 4.0, "tiles": 1.0, "quantise": 0.0, "output": 0.0}, values)
     assert time == pytest.approx(5.0)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rackline.errors import BadInput
-from rackline.facts.benchmarks import Said, read_results
+from rackline.facts.benchmarks import _TOOLS, Said, read_results
 from rackline.facts.measurements import Formats, Load, Sizes
 
 DATA = Path(__file__).parent / "data" / "benchmarks"
@@ -252,3 +252,9 @@ def test_no_table_gives_a_traceback(tmp_path, cells):
     for row in read(path)[0]:
         assert math.isfinite(row.value)
         assert row.value > 0
+
+
+def test_the_guide_names_every_tool_that_is_read():
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "results.md").read_text(encoding="utf-8")
+    named = {line.split("|")[1].strip() for line in guide.splitlines() if line.startswith("| ")}
+    assert {tool for tool, _, _ in _TOOLS} <= named

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rackline.errors import BadInput
-from rackline.facts.measurements import Measured, measurement_names, measurements
+from rackline.facts.measurements import Measured, measurement_names, measurements, readable_measurements
 
 COLUMNS = ["id", "source", "source_location", "model", "hardware", "n_chips", "tp", "isl", "osl", "batch", "context",
            "metric", "value", "unit", "notes", "from_memory", "flag"]
@@ -136,3 +136,25 @@ def test_any_cell_is_a_record_or_one_clear_line(tmp_path, cells):
 def test_what_is_written_is_read(tmp_path, value, chips, tokens):
     found = one(tmp_path, value=repr(value), unit="s", n_chips=str(chips), isl=str(tokens))
     assert (found.value, found.chips, found.load.input) == (value, chips, tokens)
+
+
+# ---- reading what can be read
+
+def test_a_row_that_cannot_be_read_is_named_and_the_others_stay(tmp_path):
+    rows = [row(), row(id="A-2", value="many"), row(id="A-1"), row(id="A-3", isl="-1"), row(id="A-4")]
+    found, faults = readable_measurements(write(tmp_path / "m.csv", rows))
+    assert [one.id for one in found] == ["A-1", "A-4"]
+    assert len(faults) == 3
+    assert "A-2.value" in faults[0]
+    assert "A-1: an id that another row has" in faults[1]
+    assert "A-3.isl" in faults[2]
+
+
+def test_a_file_of_which_nothing_can_be_read_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match="at least one readable row"):
+        readable_measurements(write(tmp_path / "m.csv", [row(value="many")]))
+
+
+def test_bundled_tables_have_nothing_that_cannot_be_read():
+    for name in measurement_names():
+        assert readable_measurements(name) == (measurements(name), ())

@@ -16,7 +16,7 @@ from rackline.facts.benchmarks.clients import inferencex, sglang, vllm
 from rackline.facts.benchmarks.found import Node, Run, Said, Skipped, brief, rows_of
 from rackline.facts.benchmarks.guidellm import guidellm
 from rackline.facts.benchmarks.others import inference_perf, llama_bench, trtllm
-from rackline.facts.measurements import Measured, measurements
+from rackline.facts.measurements import Measured, readable_measurements
 
 __all__ = ["Results", "Said", "Skipped", "read_results"]
 
@@ -154,11 +154,12 @@ def _table(content: str, file: Path, said: Said, faults: list[Skipped]) -> Resul
     except BadInput as error:
         raise BadInput(f"{file.name}, {error.what}", error.rule, error.given) from None
     if {"id", "metric", "value", "unit"} <= set(names):
-        return Results("table of measurements", measurements(Path(file)), ())
+        listed, broken = readable_measurements(file)
+        return Results("table of measurements", listed, tuple(Skipped(*one.split(": ", 1)) for one in broken))
     if {"n_prompt", "n_gen", "avg_ts"} <= set(names):
-        listed = tuple(row for line, cells in rows
-                       for row in _rows(cells, f"line {line}", (file.name, said, []), faults))
-        return _results(file, "llama-bench", listed, faults)
+        found = tuple(row for line, cells in rows
+                      for row in _rows(cells, f"line {line}", (file.name, said, []), faults))
+        return _results(file, "llama-bench", found, faults)
     return _plain(names, rows, (file, said), faults)
 
 
