@@ -99,27 +99,22 @@ def _gemm(row: Measured, machine: Machine) -> Point | str:
     parts = gemm_parts(machine, found, (m, n, k), groups)
     if best or row.engine.startswith("DeepGEMM"):  # they are handed activations that are rounded already
         parts["quantise"] = 0.0
-    kind = f"{found[0]} best of a sweep" if best else _format_kind(row)
+    # DeepGEMM's kernels are of a kind of their own
+    own = " DeepGEMM" if row.engine.startswith("DeepGEMM") else " best of a sweep" if best else ""
+    kind = f"{found[0]}{own}" if own else found[3]
     levels = _levels("gemm", machine, kind)
     if kind == "fp8 DeepGEMM":  # a month of work between the releases' tables: up to 1.3 times as fast
         levels = (f"{levels[0]}, {' '.join(row.engine.split()[1:3])}", *levels)
     return _timed(row, GEMM, levels, f"{n:g} {k:g} {groups:g}", (parts, work, parts["bytes"]))
 
 
-def _format_kind(row: Measured) -> str:
-    """The format as printed; DeepGEMM's own kernels are a kind of their own."""
-    found = micro_format(row.formats.compute)
-    plain = found is not None and found[0] == found[2] and "_" not in row.formats.compute
-    return "fp8 DeepGEMM" if row.engine.startswith("DeepGEMM") else found[0] if plain and found else row.formats.compute
-
-
-def gemm_parts(machine: Machine, formats: tuple[str, str, str], shape: tuple[float, float, float],
+def gemm_parts(machine: Machine, formats: tuple[str, str, str, str], shape: tuple[float, float, float],
                groups: float = 1.0) -> dict[str, float]:
     """Seconds of a product's parts at the datasheet's rates, and its bytes; shape is (m, n, k).
 
     tiles: one tile of 128 × 128 on the whole chip, times the tiles in flight that is one wave of the chip's units.
     """
-    (m, n, k), (weights, activations, arithmetic) = shape, formats
+    (m, n, k), (weights, activations, arithmetic, _) = shape, formats
     rate = machine.chip.flops[math_format(arithmetic, dict(machine.chip.flops))].value
     bandwidth = machine.chip.memory_bandwidth.value
     inputs = m * k * bytes_per_number(activations)
@@ -167,7 +162,7 @@ def _attention(row: Measured, machine: Machine) -> Point | str:
     return _timed(row, PREFILL, _levels("prefill attention", machine, kind), shape, (parts, 0.0, 0.0))
 
 
-def prefill_parts(machine: Machine, stored: tuple[str, str, str], prompt: tuple[float, float],
+def prefill_parts(machine: Machine, stored: tuple[str, str, str, str], prompt: tuple[float, float],
                   heads: tuple[float, float, float]) -> dict[str, float]:
     """Seconds of causal attention over prompts of (sequences, tokens) with (heads, KV heads, width of a head).
 

@@ -143,15 +143,19 @@ def readable_measurements(name_or_path: str | Path) -> tuple[tuple[Measured, ...
 def _tried(text: str, what: str) -> Iterator[Measured | str]:
     """Each row, or the line of what is wrong with it; what is no CSV ends it."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    names = _header(next(reader, []), what)
+    names: list[str] | None = None
     while True:
         try:
             cells = next(reader, None)
             if cells is None:
                 return
-            if cells:
+            if names is None:
+                names = _header(cells, what)
+            elif cells:
                 yield _measured(_cells(names, cells, f"{what}, line {reader.line_num}"), what)
         except BadInput as error:
+            if names is None:
+                raise
             yield str(error)
         except csv.Error as error:
             yield f"{what}, line {reader.line_num}: must be well-formed CSV; {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tomllib
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +12,7 @@ from typing import Any
 
 from rackline.errors import unknown
 from rackline.facts.fact import Fact, Record
-from rackline.facts.hardware import machine
+from rackline.facts.hardware import aliases, chip_names, machine
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured, measurements_in
 
@@ -41,9 +42,21 @@ def _names() -> dict[str, dict[str, Any]]:
 
 @cache
 def micro_machine(hardware: str) -> Machine | None:
-    """The bundled machine around the chip that a table names; None if there is none."""
-    name = _names()["chips"].get(hardware)
+    """The bundled machine around the chip that a table names; None if there is none.
+
+    A name that no bundled table has, such as "NVIDIA H100 PCIe", is the chip most of whose own name stands in it.
+    """
+    name = _names()["chips"].get(hardware) or _within(hardware)
     return machine(name) if name else None
+
+
+def _within(hardware: str) -> str | None:
+    """The bundled chip all of whose name's words, or an alias's, stand in the text; the longest such name."""
+    words = set(re.findall(r"[a-z0-9]+", hardware.lower().partition("(")[0])) - {"nvidia", "amd"}
+    known = {name: name for name in chip_names()} | {name: chip for name, chip in aliases()["chips"].items()
+                                                     if re.search(r"[a-z]\d", name)}
+    fitting = [name for name in known if set(name.split("-")) <= words]
+    return known[max(fitting, key=lambda name: (len(name.split("-")), len(name), name))] if fitting else None
 
 
 def family(chip: str) -> str:
@@ -51,8 +64,8 @@ def family(chip: str) -> str:
     return next((name for name, chips in _names()["families"].items() if chip in chips), chip)
 
 
-def micro_format(printed: str) -> tuple[str, str, str] | None:
-    """Stored weights, stored activations and arithmetic of a format as a table prints it; None if unknown."""
+def micro_format(printed: str) -> tuple[str, str, str, str] | None:
+    """Stored weights, stored activations, arithmetic and kind of a format as a table prints it; None if unknown."""
     found = _names()["formats"].get(printed)
     return tuple(found) if found else None
 

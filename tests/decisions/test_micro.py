@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rackline.decisions.micro import MicroPrediction, Unpredictable, fit_micro, predict_micro, spans
 from rackline.decisions.micro_points import point
 from rackline.facts.measurements import Load
-from rackline.facts.micro import micro, micro_group, micro_groups, micro_names
+from rackline.facts.micro import micro, micro_group, micro_groups, micro_machine, micro_names
 from rackline.systems.efficiency import EXPONENTS, FORMS, SCALES, achieved_time, bounded, free, share_in
 
 ROWS = [row for name in micro_names() for row in micro(name)]
@@ -165,6 +165,15 @@ def test_no_row_gives_a_traceback_or_a_number_that_is_none(row, value, context, 
         assert 0 < found.low <= found.value <= found.high < math.inf
     else:
         assert found.reason
+
+
+@pytest.mark.parametrize(("printed", "name"), [
+    ("NVIDIA H100 PCIe", "h100-pcie"), ("NVIDIA A100 80GB PCIe", "a100-80gb-pcie"), ("NVIDIA H20", "h20"),
+    ("NVIDIA GeForce RTX 4090", "rtx-4090"), ("NVIDIA GH200 480GB", "gh200"), ("AMD Instinct MI325X", "mi325x"),
+    ("NVIDIA H100 80GB HBM3", "h100-sxm"), ("NVIDIA L4", "l4"), ("abacus", None), ("", None)])
+def test_a_chip_is_known_by_the_words_of_its_name(printed, name):
+    found = micro_machine(printed)
+    assert (found.chip.name if found else None) == name
 
 
 def test_an_unknown_chip_metric_or_format_is_a_reason():

@@ -155,6 +155,13 @@ def test_a_file_of_which_nothing_can_be_read_is_one_line(tmp_path):
         readable_measurements(write(tmp_path / "m.csv", [row(value="many")]))
 
 
+@pytest.mark.parametrize("text", ["", 'id,metric,value,unit\n"x', '"x', "a,b\n1,2\n", "id,metric,value,unit\n"])
+def test_a_file_without_rows_or_a_header_is_one_line(tmp_path, text):
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput):
+        readable_measurements(tmp_path / "m.csv")
+
+
 def test_bundled_tables_have_nothing_that_cannot_be_read():
     for name in measurement_names():
         assert readable_measurements(name) == (measurements(name), ())
