@@ -151,7 +151,8 @@ def _number(name: str, value: float | None) -> str:
 def _pooled() -> Iterator[str]:
     """What a chip or format that was not measured gets."""
     yield "## Where nothing was measured\n"
-    yield "Each chip left out in turn, and predicted by the others; a group of one chip: each shape.\n"
+    yield ("Each chip left out in turn, and predicted by the others; of a group of one chip, each shape, with the "
+           "factor of\nwhat the group belongs to.\n")
     yield "| coefficients of | rows | median error | mean | 90 % of points lie within a factor of |"
     yield "| --- | ---: | ---: | ---: | --- |"
     for name, group in micro_groups().items():

@@ -107,7 +107,11 @@ def _fit(name: str, points: list[Point], parent: Fit | None) -> Fit:
     error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
     ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
     low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))
-    return Fit(name, data.form, _values(data.form, best), low, high, _spread(errors, parent),
+    # what one chip shows says nothing of how far another may lie: that is what the group belongs to knows
+    members = {point.levels[0] for point in points}
+    lone = parent is not None and len(members) == 1 and name not in members
+    spread = parent.spread if parent is not None and lone else _spread(errors, parent)
+    return Fit(name, data.form, _values(data.form, best), low, high, spread,
                tuple(point.row.id for point in points), tuple(float(e) for e in errors))
 
 
