@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackline.facts.formats import bytes_per_number, math_format
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured
-from rackline.facts.micro import family, micro_format, micro_machine
+from rackline.facts.micro import micro_format, micro_levels, micro_machine
 from rackline.physics.collectives import (
     all_gather_bytes,
     all_reduce_bytes,
@@ -70,10 +70,7 @@ def point(row: Measured) -> Point | str:
 
 def _levels(what: str, machine: Machine, *kinds: str) -> tuple[str, ...]:
     """Names of the groups a point belongs to: its chip and kinds, its family and kinds, its kinds, everything."""
-    chip = machine.chip.name
-    said = " ".join(kinds)
-    return tuple(dict.fromkeys((f"{what}: {said} on {chip}", f"{what}: {said} on {family(chip)}", f"{what}: {said}",
-                                what)))
+    return micro_levels(what, machine.chip.name, " ".join(kinds))
 
 
 def faster(point: Point) -> bool:

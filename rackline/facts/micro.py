@@ -64,6 +64,12 @@ def family(chip: str) -> str:
     return next((name for name, chips in _names()["families"].items() if chip in chips), chip)
 
 
+def micro_levels(what: str, chip: str, kind: str) -> tuple[str, ...]:
+    """Names of the groups of a bundled chip and a kind, special to general: ("gemm", "h100-sxm", "bf16") for products."""
+    return tuple(dict.fromkeys((f"{what}: {kind} on {chip}", f"{what}: {kind} on {family(chip)}", f"{what}: {kind}",
+                                what)))
+
+
 def micro_format(printed: str) -> tuple[str, str, str, str] | None:
     """Stored weights, stored activations, arithmetic and kind of a format as a table prints it; None if unknown."""
     found = _names()["formats"].get(printed)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rackline.decisions.micro import MicroPrediction, Unpredictable, fit_micro, predict_micro, spans
 from rackline.decisions.micro_points import point
 from rackline.facts.measurements import Load
-from rackline.facts.micro import micro, micro_group, micro_groups, micro_machine, micro_names
+from rackline.facts.micro import micro, micro_group, micro_groups, micro_levels, micro_machine, micro_names
 from rackline.systems.efficiency import EXPONENTS, FORMS, SCALES, achieved_time, bounded, free, share_in
 
 ROWS = [row for name in micro_names() for row in micro(name)]
@@ -182,6 +182,13 @@ def test_an_unknown_chip_metric_or_format_is_a_reason():
     assert point(replace(row, metric="horsepower")) == "no time of a kernel or collective with a stated size"
     assert point(replace(row, formats=replace(row.formats, compute="fp3"))) == "number format not known: fp3"
     assert micro_group(["nothing", "gemm"]).name == "gemm"
+
+
+def test_a_clock_finds_the_shares_of_a_chip_and_a_format():
+    group = micro_group(micro_levels("gemm", "h100-sxm", "bf16"))
+    assert group.name == "gemm: bf16 on h100-sxm"
+    assert 0.7 < group.coefficients["compute"].value < 0.9
+    assert micro_group(micro_levels("gemm", "tpu-v4", "bf16")).name == "gemm: bf16"
 
 
 def test_ids_as_spans():
