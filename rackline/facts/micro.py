@@ -65,7 +65,7 @@ def family(chip: str) -> str:
 
 
 def micro_levels(what: str, chip: str, kind: str) -> tuple[str, ...]:
-    """Names of the groups of a bundled chip and a kind, special to general: ("gemm", "h100-sxm", "bf16") for products."""
+    """Names of the groups of a bundled chip and a kind, special to general, such as of "gemm", "h100-sxm", "bf16"."""
     return tuple(dict.fromkeys((f"{what}: {kind} on {chip}", f"{what}: {kind} on {family(chip)}", f"{what}: {kind}",
                                 what)))
 
