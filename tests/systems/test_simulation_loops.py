@@ -96,7 +96,8 @@ def deployments(draw):
     layout = replace(SERVED[name], replicas=draw(st.integers(1, 3)), pipeline=draw(st.sampled_from([1, 1, 2])))
     train = draw(st.sampled_from([0.0, 0.0, 0.05]))
     limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), draw(st.sampled_from(["chunked", "whole"])),
-                    prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)), batching="train" if train else "continuous", interval=train)
+                    prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)),
+                    batching="train" if train else "continuous", interval=train)
     routing = draw(st.sampled_from(["round-robin", "least-loaded", "prefix-aware"]))
     prefill = draw(st.sampled_from([None, None, replace(layout, replicas=draw(st.integers(1, 2)))]))
     return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing, prefill=prefill)

@@ -42,8 +42,11 @@ def simulate_fast(requests: Requests, prepared: Prepared, deployment: Deployment
         cores.append(core_of(prepared.pools[1], handed, deployment.routing, engines, handed=True))
         later = new_book(len(order))
         run_fast(cores[1], handed, later)
-        _copy(later, order, book)
-    return log_of(book, pass_log([rows_of(core, e) for core in cores for e in range(len(core.engine))]))
+        _copy(later, order, book, prepared.pools[0].replicas)
+    rows = [rows_of(core, e) for core in cores for e in range(len(core.engine))]
+    first_pool = prepared.pools[0].engines
+    return log_of(book, pass_log([r if i < first_pool else r._replace(replica=r.replica + prepared.pools[0].replicas)
+                                  for i, r in enumerate(rows)]))
 
 
 def _handed(asked: Asked, book: Book, transfer: np.ndarray) -> tuple[np.ndarray, Asked]:
@@ -58,9 +61,9 @@ def _handed(asked: Asked, book: Book, transfer: np.ndarray) -> tuple[np.ndarray,
                         asked.delay[order], asked.weight[order], none, none, start, block)
 
 
-def _copy(later: Book, order: np.ndarray, book: Book) -> None:
-    """What the second pool says of its requests."""
-    book.finish[order], book.replica[order] = later.finish, later.replica
+def _copy(later: Book, order: np.ndarray, book: Book, replicas: int) -> None:
+    """What the second pool says of its requests; its replicas are numbered after the first pool's."""
+    book.finish[order], book.replica[order] = later.finish, later.replica + replicas
     book.preemptions[order] += later.preemptions
 
 

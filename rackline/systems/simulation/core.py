@@ -79,7 +79,8 @@ def asked_of(requests: Requests) -> Asked:
     whole = lambda column: np.ascontiguousarray(column, dtype=np.int64)  # noqa: E731
     real = lambda column: np.ascontiguousarray(column, dtype=np.float64)  # noqa: E731
     return Asked(real(requests.arrival), whole(requests.input), whole(requests.output), whole(requests.after),
-                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child), whole(requests.block_start), whole(requests.block))
+                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child),
+                 whole(requests.block_start), whole(requests.block))
 
 
 def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool = False) -> Core:
@@ -90,25 +91,30 @@ def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool =
     ring = 1 << int(asked.output.max()).bit_length()
     caps, scale = lines_of(pool.clock.features)
     c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // engines)
-    whole = lambda *shape: np.zeros(shape, dtype=np.int64)  # noqa: E731
-    waits = n if asked.child.size else 1
+    followers = n if asked.child.size else 1
+    interval = pool.limits.interval if pool.limits.batching == "train" else 0.0
     core = Core(
-        np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e, pool.replicas,
-                  ROUTES.index(routing), rows, handed, hashes]),
-        np.array([pool.pipeline, pool.limits.interval if pool.limits.batching == "train" else 0.0]),
-        np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
-        np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf),
-        whole(e * s, col.SLOT_FIELDS), whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
-        whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
-        np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k), whole(3),
-        np.full((e * hashes, 3), -1), np.zeros(asked.block.size if hashes else 0, dtype=bool),
-        np.zeros((e, rows, 2)), whole(e, rows, 4))
+        limit=np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e,
+                        pool.replicas, ROUTES.index(routing), rows, handed, hashes]),
+        pace=np.array([pool.pipeline, interval]), feature=np.array(pool.clock.features, dtype=float).reshape(-1, 5),
+        scale=scale, cap=caps, clock=pool.clock.coefficients, data=np.array([pool.clock.data]),
+        engine=_whole(e, col.ENGINE_FIELDS), time=np.full((e, 2), np.inf), slot=_whole(e * s, col.SLOT_FIELDS),
+        joining=_whole(e * s), back=_whole(e * s, 2), bucket=np.full((e * ring, 2), -1), closing=_whole(e * ring, c),
+        below=_whole(e, c), open=_whole(e, c), phase=_whole(e, pool.block_tokens), follow=_whole(n),
+        heap_time=np.zeros(followers), heap_request=_whole(followers), x=np.ones(k),
+        kept=np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), total=np.zeros(k), run=_whole(3),
+        block=np.full((e * hashes, 3), -1), held=np.zeros(asked.block.size if hashes else 0, dtype=bool),
+        row_time=np.zeros((e, rows, 2)), row_count=_whole(e, rows, 4))
     core.engine[:, [col.FREE, col.PAGES]] = pool.blocks
     core.engine[:, [col.OLDEST, col.YOUNGEST, col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1
     core.engine[:, col.SPARE] = np.arange(e) * s
     core.engine[:, col.EVERY] = 1
     core.slot[:, col.NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))
     return core
+
+
+def _whole(*shape: int) -> np.ndarray:
+    return np.zeros(shape, dtype=np.int64)
 
 
 def lines_of(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:

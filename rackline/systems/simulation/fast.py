@@ -56,17 +56,16 @@ def _start_pass(core: Core, asked: Asked, book: Book, e: int, now: float) -> Non
         core.total[j] = 0.0
     engine[e, col.JOINING] = engine[e, col.TAKEN] = 0
     left, crowded = core.limit[col.TOKENS], False
-    if core.limit[col.WHOLE]:
-        _admit(core, asked, book, e, now, left)
-    if core.limit[col.WHOLE] and engine[e, col.JOINING] > 0:
-        engine[e, col.STEPS] = 0
-    else:
+    engine[e, col.STEPS] = 0
+    if not core.limit[col.WHOLE]:
         crowded = decode(core, asked, book, e)
         left -= engine[e, col.DECODING]
         if engine[e, col.PARTIAL] >= 0:
             left, crowded = _go_on(core, asked, book, e, left)
-        if not crowded and not core.limit[col.WHOLE]:
-            _admit(core, asked, book, e, now, left)
+    if not crowded:
+        _admit(core, asked, book, e, now, left)
+    if core.limit[col.WHOLE] and engine[e, col.JOINING] == 0:
+        decode(core, asked, book, e)
     seconds = _seconds(core, e)
     core.time[e, col.ENDS] = start + seconds
     _note(core, e, start, seconds)
@@ -131,9 +130,9 @@ def _head(core: Core, asked: Asked, e: int) -> tuple[int, int, int, int]:
         at = e * core.limit[col.SEQUENCES] + engine[e, col.BACK] - 1
         request, generated = core.back[at, 0], core.back[at, 1]
     elif core.limit[col.HANDED]:
-        return request, generated, asked.input[request], np.int64(0)
+        return request, generated, asked.input[request], 0
     if core.limit[col.HASHES] == 0:
-        return request, generated, np.int64(0), np.int64(0)
+        return request, generated, 0, 0
     prompt, block, blocks = asked.input[request], core.limit[col.BLOCK], found(core, asked, e, request)
     return request, generated, min(blocks * block, prompt, prompt + generated - 1), min(blocks, prompt // block)
 

@@ -75,6 +75,7 @@ def preempt(core: Core, asked: Asked, book: Book, e: int, s: int) -> None:
 
 @inlined
 def leave_bucket(core: Core, e: int, s: int) -> None:
+    """Takes a sequence off the list of those that finish with it."""
     slot, ring = core.slot, core.limit[col.RING]
     at = e * ring + (slot[s, col.LAST] & (ring - 1))
     before, after = slot[s, col.BUCKET_PREVIOUS], slot[s, col.BUCKET_NEXT]

@@ -1,6 +1,6 @@
 """Pages of the compiled loop, with blocks that requests share: what pages.py does, on arrays.
 
-A block's references are −1 where it is not in memory, 0 where it is kept for later; kept ones form a list, oldest first.
+A block's references are −1 where it is not in memory, 0 where it is kept for later; the kept form a list, oldest first.
 """
 
 from __future__ import annotations
