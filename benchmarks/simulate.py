@@ -111,11 +111,12 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=0)
     options = parser.parse_args()
     found = warm(options.repeats, options.naive) | cold() | (many(options.many) if options.many else {})
-    print(f"{found['requests_per_cpu_second']:,.0f} requests/CPU-s ({found['passes_per_cpu_second'] / 1e6:.1f} M passes), "
+    print(f"{found['requests_per_cpu_second']:,.0f} requests/CPU-s, {found['passes_per_cpu_second'] / 1e6:.1f} M passes; "
           f"readable loop {found['readable_requests_per_cpu_second']:,.0f}/s, ratio {found['ratio']:,.0f}; "
           f"cold {found['cold_cpu_seconds']:.2f} CPU-s, {found['cold_bytes'] / 1e6:.0f} MB")
     if options.many:
-        print(f"{options.many:,} requests: {found['many_cpu_seconds']:.1f} CPU-s, {found['many_bytes'] / 2**30:.2f} GiB")
+        print(f"{options.many:,} requests: {found['many_cpu_seconds']:.1f} CPU-s, "
+              f"{found['many_bytes'] / 2**30:.2f} GiB")
     print(json.dumps(found))
 
 

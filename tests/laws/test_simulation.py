@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_a_train_s_worst_case_is_two_intervals_while_it_has_room():
     log = simulate(requests(poisson(500, 20_000, 9), 4, 1), served)
     latency = log.finish - log.arrival
     assert 0.0399 < latency.max() <= 0.04 + 1e-9
-    full = simulate(requests(poisson(500, 20_000, 9), 4, 1), replace(served, limits=replace(served.limits, sequences=9)))
+    small = replace(served, limits=replace(served.limits, sequences=9))
+    full = simulate(requests(poisson(500, 20_000, 9), 4, 1), small)
     assert (full.finish - full.arrival).max() > 0.04
 
 
@@ -141,7 +143,7 @@ def test_more_bandwidth_never_makes_the_same_schedule_slower():
         faster = chip.memory_bandwidth.model_copy(update={"value": factor * chip.memory_bandwidth.value})
         machine = DGX.model_copy(update={"chip": chip.model_copy(update={"memory_bandwidth": faster})})
         finish.append(simulate(traffic, Deployment(LLAMA, machine, Layout(), Limits(16, 256))).finish)
-    assert all(np.all(later <= earlier) for earlier, later in zip(finish, finish[1:], strict=False))
+    assert all(np.all(later <= earlier) for earlier, later in pairwise(finish))
     assert np.all(finish[-1] < finish[0])
 
 

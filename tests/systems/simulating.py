@@ -40,7 +40,10 @@ def requests(arrival: Sequence[float], input: Sequence[int] | int, output: Seque
                     start.astype(np.int64), block, block_tokens)
 
 
-def deployment(seconds: float | None = None, layout: Layout = Layout(), **limits: object) -> Deployment:
+ONE_CHIP = Layout()
+
+
+def deployment(seconds: float | None = None, layout: Layout = ONE_CHIP, **limits: object) -> Deployment:
     """Llama-3.1-8B on one A100, or with a constant clock."""
     limited = Limits(**limits)
     if seconds is None:
@@ -57,7 +60,6 @@ def differences(one: Log, other: Log) -> list[str]:
     """Columns in which two logs are not equal bit for bit."""
     found = [name for name in ("arrival", "admitted", "first_token", "finish", "preemptions", "cached", "replica")
              if not np.array_equal(getattr(one, name), getattr(other, name))]
-    for column in fields(one.passes):
-        if not np.array_equal(getattr(one.passes, column.name), getattr(other.passes, column.name)):
-            found.append(f"passes.{column.name}")
+    found += [f"passes.{column.name}" for column in fields(one.passes)
+              if not np.array_equal(getattr(one.passes, column.name), getattr(other.passes, column.name))]
     return found + (["tier_tokens"] if dict(one.tier_tokens) != dict(other.tier_tokens) else [])

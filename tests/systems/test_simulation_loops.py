@@ -78,7 +78,11 @@ def traffic(draw):
     gaps = draw(st.lists(st.sampled_from([0.0, 0.001, 0.02, 0.4]), min_size=n, max_size=n))
     inputs = draw(st.lists(st.integers(1, 90), min_size=n, max_size=n))
     outputs = draw(st.lists(st.integers(1, 60), min_size=n, max_size=n))
-    drawn = requests(np.cumsum(gaps), inputs, outputs, block_tokens=draw(st.sampled_from([1, 7, 16])))
+    block = draw(st.sampled_from([1, 7, 16]))
+    branches = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    hashes = [[100 * branch * (j > 1) + j for j in range(-(-tokens // block))]
+              for branch, tokens in zip(branches, inputs, strict=True)]
+    drawn = requests(np.cumsum(gaps), inputs, outputs, hashes=hashes, block_tokens=block)
     if draw(st.booleans()):
         after = [draw(st.integers(-1, i - 1)) if draw(st.booleans()) else -1 for i in range(n)]
         delays = draw(st.lists(st.sampled_from([0.0, 0.05]), min_size=n, max_size=n))
@@ -92,9 +96,10 @@ def deployments(draw):
     layout = replace(SERVED[name], replicas=draw(st.integers(1, 3)), pipeline=draw(st.sampled_from([1, 1, 2])))
     train = draw(st.sampled_from([0.0, 0.0, 0.05]))
     limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), draw(st.sampled_from(["chunked", "whole"])),
-                    kv_blocks=draw(st.integers(300, 900)), batching="train" if train else "continuous", interval=train)
-    routing = draw(st.sampled_from(["round-robin", "least-loaded"]))
-    return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing)
+                    prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)), batching="train" if train else "continuous", interval=train)
+    routing = draw(st.sampled_from(["round-robin", "least-loaded", "prefix-aware"]))
+    prefill = draw(st.sampled_from([None, None, replace(layout, replicas=draw(st.integers(1, 2)))]))
+    return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing, prefill=prefill)
 
 
 @settings(max_examples=250, deadline=None)
@@ -105,6 +110,8 @@ def test_the_compiled_loop_equals_the_readable_one(wanted, served):
     most = int((wanted.input + wanted.output).max()) // wanted.block_tokens + 1
     limits = replace(served.limits, kv_blocks=max(blocks, int(served.layout.pipeline) * most))
     served = replace(served, limits=limits)
+    if served.prefill is not None:
+        wanted = replace(wanted, after=np.full_like(wanted.after, -1), arrival=np.sort(wanted.arrival))
     ready = prepare(wanted, served)
     assert slow_reasons(wanted, ready, served) == ()
     assert differences(simulate_naive(wanted, ready, served), simulate_fast(wanted, ready, served)) == []

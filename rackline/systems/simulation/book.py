@@ -9,7 +9,7 @@ import numpy as np
 
 from rackline.systems.simulation.records import Log, PassLog
 
-MOST_ROWS = 2**18  # passes that a log keeps; beyond, every second, fourth, …
+MOST_ROWS = 2**16  # passes that a log keeps; beyond, every second, fourth, …
 
 
 class Book(NamedTuple):
@@ -49,11 +49,17 @@ def pass_log(engines: Sequence[Rows]) -> PassLog:
     """The passes of all engines in order of their start, thinned alike."""
     every = max(e.every for e in engines)
     kept = [e._replace(times=e.times[::every // e.every], counts=e.counts[::every // e.every]) for e in engines]
+    if len(kept) == 1:
+        return _columns(np.full(len(kept[0].times), kept[0].replica), kept[0].times, kept[0].counts, every)
     times, counts = np.concatenate([e.times for e in kept]), np.concatenate([e.counts for e in kept])
     replica = np.repeat([e.replica for e in kept], [len(e.times) for e in kept])
     order = np.argsort(times[:, 0], kind="stable")
-    decoding, prompts, waiting, blocks = counts[order].T
-    return PassLog(replica[order], times[order, 0], times[order, 1], decoding, prompts, waiting, blocks, every)
+    return _columns(replica[order], times[order], counts[order], every)
+
+
+def _columns(replica: np.ndarray, times: np.ndarray, counts: np.ndarray, every: int) -> PassLog:
+    decoding, prompts, waiting, blocks = counts.T
+    return PassLog(replica, times[:, 0], times[:, 1], decoding, prompts, waiting, blocks, every)
 
 
 def thinned(rows: Rows, most: int) -> Rows:

@@ -12,20 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rackline.systems.simulation import columns as col
 from rackline.systems.simulation.book import MOST_ROWS, Rows
-from rackline.systems.simulation.features import LATENT, PAIRS, Coefficients, Feature
+from rackline.systems.simulation.features import FIRST, LATENT, PAIRS, Coefficients, Feature
 from rackline.systems.simulation.prepare import Pool
 from rackline.systems.simulation.records import Requests
 
-NO_CAP = 2**60
-# columns of Core.engine; CROSSING: −CLOCK modulo the page, where those that need a page now stand in Core.phase
-(DECODING, CLOCK, FREE, HEAD, TAIL, SPARE, PARTIAL, QUEUE_HEAD, QUEUE_TAIL, QUEUED, BACK, JOINING, OUTSTANDING, PASSES,
- ROWS, EVERY, STEPS, PAGES, CROSSING, ENGINE_FIELDS) = range(20)
-# columns of Core.slot
-(REQUEST, BASE, LAST, PREVIOUS, NEXT, BUCKET_PREVIOUS, BUCKET_NEXT, GENERATED, PAST, KNOWN, NEW, SLOT_FIELDS) = range(12)
-# entries of Core.limit
-(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, LEAST_LOADED, MOST, LIMITS) = range(10)
-ENDS, WAKES = range(2)
+ROUTES = ("round-robin", "least-loaded", "prefix-aware")
 
 
 class Asked(NamedTuple):
@@ -36,8 +29,11 @@ class Asked(NamedTuple):
     output: np.ndarray
     after: np.ndarray
     delay: np.ndarray
+    weight: np.ndarray  # tokens that routers count
     child_start: np.ndarray  # (n + 1,) or empty: nobody follows anybody
     child: np.ndarray
+    block_start: np.ndarray
+    block: np.ndarray
 
 
 class Core(NamedTuple):
@@ -64,7 +60,11 @@ class Core(NamedTuple):
     heap_time: np.ndarray
     heap_request: np.ndarray
     x: np.ndarray  # (k,)
+    kept: np.ndarray  # (2 + h, 4): see fast._keep
     total: np.ndarray  # (k,)
+    run: np.ndarray  # (3,) int64
+    block: np.ndarray  # (e·hashes, 3) int64
+    held: np.ndarray  # (b,) bool: blocks of asked.block whose page is one that others may share
     row_time: np.ndarray  # (e, rows, 2)
     row_count: np.ndarray  # (e, rows, 4)
 
@@ -79,31 +79,35 @@ def asked_of(requests: Requests) -> Asked:
     whole = lambda column: np.ascontiguousarray(column, dtype=np.int64)  # noqa: E731
     real = lambda column: np.ascontiguousarray(column, dtype=np.float64)  # noqa: E731
     return Asked(real(requests.arrival), whole(requests.input), whole(requests.output), whole(requests.after),
-                 real(requests.delay), whole(start), whole(child))
+                 real(requests.delay), whole(requests.input + requests.output), whole(start), whole(child), whole(requests.block_start), whole(requests.block))
 
 
-def core_of(pool: Pool, asked: Asked, routing: str) -> Core:
-    """Empty engines."""
-    e, s, n = pool.engines, pool.limits.sequences, len(asked.input)
+def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool = False) -> Core:
+    """Empty engines, of so many in all pools; handed: prompts come with their KV cache and first token."""
+    e, n = pool.engines, len(asked.input)
+    s = min(pool.limits.sequences, n)
+    hashes = int(asked.block.max()) + 1 if pool.limits.prefix_caching and asked.block.size else 0
     ring = 1 << int(asked.output.max()).bit_length()
     caps, scale = lines_of(pool.clock.features)
-    c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // e)
+    c, k, rows = len(caps), len(pool.clock.coefficients.linear), max(1, MOST_ROWS // engines)
     whole = lambda *shape: np.zeros(shape, dtype=np.int64)  # noqa: E731
     waits = n if asked.child.size else 1
     core = Core(
         np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e, pool.replicas,
-                  routing != "round-robin", rows]),
+                  ROUTES.index(routing), rows, handed, hashes]),
         np.array([pool.pipeline, pool.limits.interval if pool.limits.batching == "train" else 0.0]),
         np.array(pool.clock.features, dtype=float).reshape(-1, 5), scale, caps, pool.clock.coefficients,
-        np.array([pool.clock.data]), whole(e, ENGINE_FIELDS), np.full((e, 2), np.inf), whole(e * s, SLOT_FIELDS),
-        whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
-        whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k), np.zeros(k),
+        np.array([pool.clock.data]), whole(e, col.ENGINE_FIELDS), np.full((e, 2), np.inf),
+        whole(e * s, col.SLOT_FIELDS), whole(e * s), whole(e * s, 2), np.full((e * ring, 2), -1), whole(e * ring, c), whole(e, c), whole(e, c),
+        whole(e, pool.block_tokens), whole(n), np.zeros(waits), whole(waits), np.ones(k),
+        np.zeros((2 + len(pool.clock.coefficients.floor), FIRST)), np.zeros(k), whole(3),
+        np.full((e * hashes, 3), -1), np.zeros(asked.block.size if hashes else 0, dtype=bool),
         np.zeros((e, rows, 2)), whole(e, rows, 4))
-    core.engine[:, [FREE, PAGES]] = pool.blocks
-    core.engine[:, [HEAD, TAIL, PARTIAL, QUEUE_HEAD, QUEUE_TAIL]] = -1
-    core.engine[:, SPARE] = np.arange(e) * s
-    core.engine[:, EVERY] = 1
-    core.slot[:, NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))
+    core.engine[:, [col.FREE, col.PAGES]] = pool.blocks
+    core.engine[:, [col.OLDEST, col.YOUNGEST, col.HEAD, col.TAIL, col.PARTIAL, col.QUEUE_HEAD, col.QUEUE_TAIL]] = -1
+    core.engine[:, col.SPARE] = np.arange(e) * s
+    core.engine[:, col.EVERY] = 1
+    core.slot[:, col.NEXT] = np.where(np.arange(e * s) % s == s - 1, -1, np.arange(1, e * s + 1))
     return core
 
 
@@ -113,9 +117,9 @@ def lines_of(features: tuple[Feature, ...]) -> tuple[np.ndarray, np.ndarray]:
     for f in features:
         slope = f.absorbed if f.kind == LATENT else 1.0
         seen = f.kind in (PAIRS, LATENT)  # pairs count the new token itself
-        cap = NO_CAP if f.reach == 0 else f.reach - 1 if seen else f.reach
+        cap = col.NO_CAP if f.reach == 0 else f.reach - 1 if seen else f.reach
         lines.append((slope if seen else 0.0, slope, cap))
-    caps = sorted({cap for _, _, cap in lines}) or [NO_CAP]
+    caps = sorted({cap for _, _, cap in lines}) or [col.NO_CAP]
     scale = np.array([(constant, slope, caps.index(cap)) for constant, slope, cap in lines]).reshape(-1, 3)
     return np.array(caps, dtype=np.int64), scale
 
@@ -125,8 +129,8 @@ def absorbs(features: tuple[Feature, ...]) -> bool:
     return all(f.absorbed * 2 <= f.expanded * 2 + f.expansion for f in features if f.kind == LATENT)
 
 
-def rows_of(core: Core, e: int) -> Rows:
-    """Pass log of one engine."""
-    kept = int(core.engine[e, ROWS])
-    return Rows(e % int(core.limit[REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
-                int(core.engine[e, EVERY]))
+def rows_of(core: Core, e: int, first: int = 0) -> Rows:
+    """Pass log of one engine; replicas are numbered from `first`."""
+    kept = int(core.engine[e, col.ROWS])
+    return Rows(first + e % int(core.limit[col.REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
+                int(core.engine[e, col.EVERY]))

@@ -55,6 +55,8 @@ def prepare(requests: Requests, deployment: Deployment) -> Prepared:
     check_requests(requests)
     longest = requests.input + requests.output - 1 + deployment.drafted
     _check_context(requests, deployment)
+    if deployment.tiers and deployment.limits.admission == "whole":
+        raise BadInput("admission", "must be chunked where KV tiers load blocks back", "whole")
     if deployment.prefill is None:
         return Prepared((_pool(requests, deployment, deployment.layout, deployment.limits, longest),))
     early = deployment.prefill_limits or deployment.limits
@@ -94,8 +96,10 @@ def kv_memory(deployment: Deployment, layout: Layout, limits: Limits, longest: i
     fixed = float(cache_bytes(model, layout, float(longest)) - token * longest + state_bytes(model, layout))
     fixed = max(fixed, 0.0)
     left = room - token * longest
-    sequences = limits.sequences if fixed * limits.sequences <= left * layout.data else int(left / fixed * layout.data)
-    if left < 0 or sequences < 1:
+    sequences = limits.sequences if left >= 0 else 0
+    if left >= 0 and fixed * limits.sequences > left * layout.data:
+        sequences = int(left / fixed) * int(layout.data)
+    if sequences < 1:
         raise BadInput("deployment", f"must have room for weights and one request of {longest:,} tokens",
                        f"{units.show(max(room, 0.0), 'bytes')} left a chip by weights", "more chips or smaller formats")
     if limits.kv_blocks is not None:
