@@ -221,7 +221,7 @@ def test_bad_input_is_one_line_that_says_what(given, says):
 
 
 def test_too_few_chips_for_both_pools_is_said():
-    with pytest.raises(BadInput, match="must leave chips for --layout: 8 in all"):
+    with pytest.raises(BadInput, match=r"must leave chips for --layout: 8 in all"):
         rackline.simulate("llama-3.1-8b", on="dgx-h100", layout="tp4", prefill_layout="tp8", trace="azure-conv")
 
 

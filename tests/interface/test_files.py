@@ -16,7 +16,8 @@ import rackline
 from rackline.interface.cli import main
 from tests.interface.conftest import Ran
 
-ASK = ("simulate", "llama-3.1-8b", "--on", "a100-80gb-pcie", "--chips", "1", "--trace", "azure-conv", "--requests", "25")
+ASK = ("simulate", "llama-3.1-8b", "--on", "a100-80gb-pcie", "--chips", "1", "--trace", "azure-conv", "--requests",
+       "25")
 
 
 def run(*args: str) -> Ran:
