@@ -28,6 +28,7 @@ _BASES: dict[str, dict[str, float]] = {
     "dollars": {"$": 1.0, "USD": 1.0, "dollar": 1.0, "dollars": 1.0},
     "dollars/hour": {"$/h": 1.0, "$/hour": 1.0, "$/hr": 1.0, "USD/h": 1.0, "USD/hour": 1.0},
     "dollars/Mtok": {"$/Mtok": 1.0},
+    "dollars/byte": {"$/B": 1.0, "$/GB": 1e-9, "$/TB": 1e-12},
     "dollars/byte/hour": {"$/B/h": 1.0, "$/GB/h": 1e-9, "$/GB/month": 1e-9 / 730.0},
     "tokens": {"tokens": 1.0, "token": 1.0, "tok": 1.0},
     "tokens/s": {"tokens/s": 1.0, "tok/s": 1.0},
@@ -150,6 +151,8 @@ def show(value: float, dimension: str = "count", digits: int = 3) -> str:
 def _money(value: float, dimension: str, digits: int) -> str:
     if dimension == "dollars/byte/hour":  # as storage is sold
         return f"${_plain(value / _BASES[dimension]['$/GB/month'], digits)}/GB/month"
+    if dimension == "dollars/byte":
+        return f"${_plain(value / _BASES[dimension]['$/GB'], digits)}/GB"
     return f"${_plain(value, digits)}{dimension.removeprefix('dollars').replace('/hour', '/h')}"
 
 

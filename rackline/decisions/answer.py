@@ -48,14 +48,27 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Heat:
+    """A grid of numbers shown as colours: rows (the first on top) of one length, what they are, their dimension."""
+
+    values: Sequence[Sequence[float]]
+    label: str
+    unit: str = "count"
+
+
+@dataclass(frozen=True)
 class Plot:
-    """A picture: curves over two axes; `marks` are (x, label) lines worth naming."""
+    """A picture: curves over two axes, or a heat map without curves whose axes count columns and rows from 1.
+
+    `marks` are (x, label) lines worth naming.
+    """
 
     title: str
     x: Axis
     y: Axis
     series: tuple[Series, ...]
     marks: tuple[tuple[float, str], ...] = ()
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True)

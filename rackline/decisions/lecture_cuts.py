@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
+from rackline.decisions import cuts as cutting
 from rackline.decisions.answer import Column, Table
+from rackline.decisions.cuts import Cut
 from rackline.decisions.lecture_bench import Bench, routed
 from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, ratio_of, said
 from rackline.facts.machine import Chip, Machine
@@ -14,11 +16,8 @@ from rackline.facts.model import Model
 from rackline.physics import collectives
 from rackline.systems.clock import pass_time
 from rackline.systems.layout import Layout
-from rackline.systems.ledger import ACTIVATION_BYTES, ledger
-from rackline.systems.memory import memory
-from rackline.systems.network import message_time
+from rackline.systems.ledger import ACTIVATION_BYTES
 from rackline.systems.passes import decode
-from rackline.systems.work import Message, total
 
 V3, DENSE, RACK, H100 = "deepseek-v3", "llama-3.1-405b", "gb200-nvl72", "dgx-h100"
 WAYS = 64
@@ -27,83 +26,9 @@ BATCH = {V3: 2048.0, DENSE: 512.0}  # sequences over all 64 chips
 PLAN = "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192"
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A model cut 64 ways along one dimension: step seconds, what a chip keeps and sends, and why it goes so."""
-
-    name: str
-    time: float
-    memory: float  # seconds of memory traffic
-    network: float
-    weights: float  # bytes a chip
-    cache: float
-    sent: float  # bytes a chip hands to the network in a step
-    reason: str
-
-
-# name -> layout of the cut over so many chips, for routed and for dense models; and the reason for its place
-_EXPERTS = {
-    "experts": Layout(data=WAYS, expert=WAYS),
-    "feed-forward width": Layout(data=WAYS, expert=1),
-    "heads": Layout(tensor=WAYS, expert=WAYS),
-    "context": Layout(context=WAYS, expert=WAYS),
-}
-_DENSE = {"feed-forward width and heads": Layout(tensor=WAYS), "context": Layout(context=WAYS)}
-_REASONS = {
-    "experts": "weights are read once by the whole domain; a token travels to its few experts only",
-    "feed-forward width": "every token travels to every chip, for slivers of an expert",
-    "feed-forward width and heads": "weights divide, but KV heads are copied once they run out, and every chip adds "
-                                    "up every token",
-    "heads": "one latent cache serves all heads, so each chip keeps and reads all of it",
-    "context": "KV divides without copies, but every chip adds up every token",
-    "model width": "the sums inside every feed-forward have to be added up over all chips, too",
-    "batch": "nothing is sent, but every chip keeps and reads all weights",
-    "layers": "capacity only: stages read their weights in turn, so no time is saved on them",
-}
-
-
 def cuts(bench: Bench, name: str) -> list[Cut]:
     """Every cut of a model over 64 chips of a GB200 NVL72, the shortest step first; the same sequences in each."""
-    model, rack = bench.model(name), bench.machine(RACK)
-    moe = any(f.experts for f, _ in model.feed_forwards())
-    layouts = dict(_EXPERTS if moe else _DENSE)
-    found = [_cut(model, rack, title, layout, BATCH[name]) for title, layout in layouts.items()]
-    found.append(_by_width(model, rack, next(c for c in found if c.name.startswith("feed-forward")), BATCH[name]))
-    found.append(_cut(model, rack, "batch", Layout(), BATCH[name] / WAYS))
-    found.append(_cut(model, rack, "layers", Layout(pipeline=min(WAYS, model.depth)), BATCH[name]))
-    return sorted(found, key=lambda c: c.time)
-
-
-def _cut(model: Model, machine: Machine, name: str, layout: Layout, batch: float) -> Cut:
-    stages = int(layout.pipeline)
-    pass_ = decode(batch / stages, CONTEXT)
-    timed = pass_time(model, machine, layout, pass_)
-    held = memory(model, machine, layout, batch, CONTEXT)
-    sent = sum(_sent(message) for message in total(ledger(model, layout, pass_)).messages)
-    return Cut(name, stages * float(timed.time), stages * float(timed.memory), stages * float(timed.network),
-               float(held.weights), float(held.cache), stages * sent, _REASONS[name])
-
-
-def _sent(m: Message) -> float:
-    """Bytes that a chip hands to the network: an all-reduce passes its buffer twice."""
-    if m.group == 1:
-        return 0.0
-    return float(m.payload * m.count * (2.0 if m.kind == "all-reduce" else m.copies))
-
-
-def _by_width(model: Model, machine: Machine, like: Cut, batch: float) -> Cut:
-    """The cut of the model dimension: that of the feed-forward width, and its inner sums added up over all chips."""
-    sums = [Message("all-reduce", WAYS, batch * inner * ACTIVATION_BYTES, count) for inner, count in _inner(model)]
-    extra = sum(float(message_time(machine, m)) for m in sums)
-    return Cut("model width", like.time + extra, like.memory, like.network + extra, like.weights, like.cache,
-               like.sent + sum(_sent(m) for m in sums), _REASONS["model width"])
-
-
-def _inner(model: Model) -> Iterator[tuple[float, float]]:
-    """Numbers between a feed-forward's two halves that one token has, and the layers that have so many."""
-    for f, count in model.feed_forwards():
-        matrices = [(m, float(f.top_k)) for m in f.expert_matrices] or [(m, 1.0) for m in f.matrices]
-        yield sum(m.outputs * times for m, times in matrices if m.outputs != model.hidden), float(count)
+    return cutting.cuts(cutting.Cutting(bench.model(name), bench.machine(RACK), WAYS, BATCH[name], CONTEXT))
 
 
 def tables(bench: Bench) -> tuple[Table, ...]:

@@ -6,11 +6,19 @@ A question's dataclass is what its `run` receives: models, machines and numbers,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rackline.decisions.declare import CHIPS as _CHIPS
+from rackline.decisions.declare import KV as _KV
+from rackline.decisions.declare import MODEL as _MODEL
+from rackline.decisions.declare import ON as _ON
+from rackline.decisions.declare import PRICE as _PRICE
+from rackline.decisions.declare import WEIGHTS as _WEIGHTS
+from rackline.decisions.declare import param
 from rackline.decisions.kinds import Param, read
+from rackline.decisions.questions_memory import Context, Modes, Tiers
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -20,14 +28,6 @@ if TYPE_CHECKING:
     from rackline.facts.traces import Trace
     from rackline.facts.traces.servegen import Population
     from rackline.systems.layout import Layout
-
-
-def param(kind: str, help: str, *, default: Any = MISSING, flag: str = "", **bounds: Any) -> Any:
-    """A field of a question; without a default it must be given. A flag without dashes is given by its place.
-
-    `bounds`: choices, least, most, as in kinds.Param.
-    """
-    return field(default=default, metadata={"param": Param(kind, help, flag, **bounds)})
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,6 @@ class Facts:
 
     name: str | Any = param("thing", "a model, chip or machine: a bundled name or a file (by default every name)",
                             flag="NAME", default=None)
-
-
-_MODEL = "a bundled name, a config.json or a folder with one"
-_ON = "a bundled chip or machine, or a hardware file"
-_CHIPS = "chips in all (by default the machine's own number)"
-_WEIGHTS = "number format of the weights: bf16, fp8, nvfp4 … (by default the model's own)"
-_KV = "number format of the KV cache (by default the model's own)"
-_PRICE = 'dollars per chip-hour: 2.5 or "2.5 $/h" (by default the machine\'s own)'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +231,52 @@ class Tiers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rack:
+    """rackline rack: a machine as an object, and a model on it."""
+
+    model: Model | None = param("model", _MODEL, flag="MODEL", default=None)
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
+    about: str | None = param("choice", "one subject, or all (by default those of a model: experts, networks, domain, "
+                              "cuts)", default=None,
+                              choices=("all", "machine", "experts", "networks", "domain", "cuts", "memory", "chip",
+                                       "history"))
+    context: float | None = param("tokens", "tokens cached per sequence (by default 8,192)", default=None)
+    batch: int = param("count", "sequences a chip that decode together", default=128, most=1_000_000)
+    routing: Any = param("routing", "how tokens choose experts: uniform, zipf:S, or a file of counts, one row a layer",
+                         default="uniform")
+    replicate: int = param("count", "slots for copies of the busiest experts", default=0, least=0, most=10_000)
+    over: int | None = param("count", "chips that the experts are dealt over (by default one domain)", default=None,
+                             most=10_000)
+    domain: tuple[float, ...] | None = param("count_range", "domain sizes to compare, in packages: 8,72,576 or 8:576",
+                                             default=None)
+    tpot: float = param("seconds", 'most time per output token where one is wanted: "20 ms"', default=0.05)
+    memory_price: float | None = param("dollars_per_byte", 'what memory of a chip costs: "15 $/GB"', default=None)
+    chip_cost: float | None = param("dollars", "what a chip costs to buy, its share of rack and network included",
+                                    default=None)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    seed: int = param("int", "of the tokens that are drawn", default=0, least=0, most=2**31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsity:
+    """rackline sparsity: active, total, batch, memory and dollars at equal quality."""
+
+    model: Model = param("model", _MODEL, flag="MODEL")
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
+    experts: tuple[float, ...] | None = param("count_range", "experts for each one that a token meets: 1,8,64 or 1:512",
+                                              default=None)
+    batch: tuple[float, ...] | None = param("count_range", "sequences that share a pass, to compare at", default=None)
+    context: float | None = param("tokens", "tokens cached per sequence (by default 8,192)", default=None)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lecture:
     """rackline lecture: the lecture's figures computed again."""
 
@@ -271,7 +309,50 @@ class Sweep:
     best: str | None = param("choice", "which end of it is best (by default what one would want)", default=None,
                              choices=("least", "most"))
     top: int = param("count", "how many cells to show", default=10, most=10_000)
-    retry: bool = param("flag", "compute failed cells again", default=False)
+    retry: bool = param("flag", "compute failed and refused cells again", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """rackline prices: what an API's prices imply for the model behind them."""
+
+    model: str | None = param("text", "PROVIDER/MODEL as sold: google/gemini-3.1-pro-preview (by default every offer)",
+                              flag="MODEL", default=None)
+    table: Path | None = param("path", "a price list of your own (CSV): provider, model, mode, above, window, speed, "
+                               "input, cached_input, cache_write_5m, cache_write_1h, output, weights", default=None)
+    show: str = param("choice", "what to show: the joint inference, each ratio alone, whether they hold at one point, "
+                      "tiers that would cover every context, attention shapes", default="joint",
+                      choices=("joint", "alone", "point", "tiers", "shapes", "all"))
+    on: Machine = param("machine", _ON + ", for the ratios alone", default="gb200-nvl72")
+    active: float = param("number", "active parameters that the ratios alone take for granted", default=1e11, most=1e15)
+    context: float = param("tokens", "context of a typical request", default=3728, least=1)
+    trace: Trace = param("trace", "whose lengths the tiers are designed for", default="mooncake-conv")
+    margin: float = param("ratio", "margin over cost that every tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
+    markup: float = param("number", "markup over that of the sellers of open models", default=1.0, most=1e3)
+    seed: int = param("int", "of the draws", default=0, least=0, most=2**31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buy:
+    """rackline buy: by the token from a provider, or machines of one's own."""
+
+    model: Model = param("model", _MODEL, flag="MODEL")
+    on: Machine = param("machine", _ON)
+    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
+    trace: Trace = param("trace", _TRACE, default="azure-conv")
+    volume: float = param("number", "so many times the trace's traffic", default=1.0, most=1e9)
+    provider: str | None = param("text", "a provider, or PROVIDER/MODEL (by default the cheapest that sells the model)",
+                                 default=None)
+    table: Path | None = param("path", "a price list of your own (CSV, as for prices)", default=None)
+    price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    purchase: float | None = param("number", "dollars for a chip with its share of the machine, to buy it", default=None)
+    years: float = param("number", "that a bought machine serves", default=4.0, most=100)
+    energy: float = param("number", "dollars per kWh, cooling included", default=0.1, least=0, most=100)
+    reached: float = param("ratio", "share of the bound that a real engine reaches", default=1.0)
+    ttft: float | None = param("seconds", 'most time to the first token: 2 or "500 ms"', default=None)
+    tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
+    weights: str | None = param("format", _WEIGHTS, default=None)
+    kv: str | None = param("format", _KV, default=None)
 
 
 _DECISIONS = "rackline.decisions."
@@ -291,11 +372,27 @@ _ALL = (
     Question("tiers", "Where a context's KV should wait: each memory and recomputing against hold time, break-evens",
              Tiers, _DECISIONS + "tiers:answer",
              'rackline tiers deepseek-v3 --on gb200-nvl72 --context 32k --hold "5 min"'),
+    Question("modes", "Fast, standard and slow service: price multiple against speed multiple, where both ends stop",
+             Modes, _DECISIONS + "modes:answer",
+             "rackline modes deepseek-v3 --on gb200-nvl72 --beside dgx-h200 --drafted 3"),
+    Question("context", "What long contexts cost: 8k to 100M tokens, by kind of attention, and what takes over where",
+             Context, _DECISIONS + "contexts:answer",
+             "rackline context deepseek-v3 --on gb200-nvl72 --beside llama-3.1-405b"),
+    Question("rack", "A machine as an object, a model on it: experts on chips, networks, domain sizes, where to cut",
+             Rack, _DECISIONS + "racks.answer:answer",
+             "rackline rack deepseek-v3 --on gb200-nvl72 --routing zipf:0.5 --replicate 32"),
+    Question("sparsity", "Sparsity against quality: active, total, batch, memory and dollars at equal quality",
+             Sparsity, _DECISIONS + "sparsity:answer", "rackline sparsity deepseek-v3 --on gb200-nvl72"),
     Question("trace", "What is in a request trace: rates, burstiness, lengths, prefix reuse, sessions",
              TraceSummary, _DECISIONS + "trace:answer", "rackline trace azure-conv"),
     Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",
              Sweep, "rackline.sweeps.question:answer",
              "rackline sweep sweep.toml --to results.duckdb --workers 8"),
+    Question("prices", "What an API's prices imply for its model: one ratio at a time, and all together with intervals",
+             Prices, _DECISIONS + "prices.answer:answer", "rackline prices google/gemini-3.1-pro-preview"),
+    Question("buy", "A trace bought by the token or served on machines of one's own, and the volume at which it turns",
+             Buy, _DECISIONS + "prices.buy:answer",
+             "rackline buy llama-3.3-70b --on dgx-h100 --trace azure-conv --provider together"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("facts", "Chips, machines and models: every number with its source",

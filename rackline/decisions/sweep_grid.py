@@ -16,8 +16,8 @@ from rackline.errors import BadInput, unknown
 
 MOST_CELLS = 1_000_000
 _PARTS = ("grid", "fixed", "cases")
-# kinds whose texts name files or catalogues; a worker reads those, and its cell says what was wrong
-_NAMES = ("model", "machine", "trace", "thing", "path")
+# kinds whose texts may name files; a worker reads those, and its cell says what was wrong
+FILES = ("model", "machine", "trace", "traffic", "path")
 _WRITES = "new_file"
 Value = str | int | float | bool
 
@@ -151,7 +151,7 @@ def _check_values(made: Grid, question: Question) -> None:
     """Reads each value once by its kind, so that a slip is seen before a thousand cells are refused."""
     declared = _known(question)
     for name, value in named(made):
-        if declared[name].kind not in _NAMES:
+        if declared[name].kind not in FILES:
             read(declared[name], value)
 
 

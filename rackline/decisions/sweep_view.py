@@ -16,7 +16,8 @@ CURVES = 7  # that one plot shows
 # metrics shown beside the one that ranks, under short names
 _BESIDE = {"time_to_first_token.p99": "first token p99", "time_per_output_token.p99": "per token p99",
            "throughput.output_tokens_per_second_per_chip": "tok/s/chip out",
-           "dollars_per_million.output_paying_for_all": "$/Mtok out", "goodput.share": "goodput", "keeps_up": "keeps up"}
+           "dollars_per_million.output_paying_for_all": "$/Mtok out", "goodput.share": "goodput",
+           "keeps_up": "keeps up"}
 _WIDE = 30.0  # largest over smallest value from which an axis is logarithmic
 _UNITS = {"time_to_first_token": "seconds", "time_per_output_token": "seconds", "end_to_end": "seconds",
           "queueing": "seconds", "makespan": "seconds", "dollars_per_million": "dollars", "utilisation": "ratio",
@@ -81,7 +82,8 @@ def headline(found: Summary, varied: tuple[str, ...], run: Run) -> str:
         return f"{text}."
     options, value = found.points[0]
     which = settings(options, varied) or "the only one"
-    return f"{text}; {'most' if found.most else 'least'} {found.by}: {units.show(value, _axis_unit(found.by))} with {which}."
+    shown = units.show(value, _axis_unit(found.by))
+    return f"{text}; {'most' if found.most else 'least'} {found.by}: {shown} with {which}."
 
 
 def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -170,13 +172,13 @@ def _notes(found: Summary, varied: tuple[str, ...], run: Run) -> Iterator[str]:
         curves = len(_curves(found, x, tuple(name for name in varied if name != x)))
         if curves > CURVES:
             yield f"The plot shows the best {CURVES} of {curves:,} deployments; the file has them all."
-    if found.counts.get("failed"):
-        yield "--retry computes the failed cells again."
+    if found.counts.get("failed") or found.counts.get("refused"):
+        yield "--retry computes failed and refused cells again."
 
 
 def _data(found: Summary, run: Run) -> dict[str, Any]:
     counts = dict(_ordered({"infeasible": 0, **found.counts}))
-    return {"cells": sum(counts.values()), **counts, "computed": run.computed, "interrupted": run.interrupted, "results": found.path, "by": found.by,
-            "best_is": "most" if found.most else "least",
+    return {"cells": run.cells, **counts, "computed": run.computed, "interrupted": run.interrupted,
+            "results": found.path, "by": found.by, "best_is": "most" if found.most else "least",
             "best": [{"options": dict(options), "numbers": dict(numbers)} for options, numbers in found.best],
             "errors": [{"status": status, "error": error, "cells": n} for status, error, n in found.errors]}

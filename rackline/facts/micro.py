@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rackline.errors import unknown
+from rackline.facts.fact import Fact, Record
 from rackline.facts.hardware import machine
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured, measurements_in
 
 _DATA = Path(__file__).parent / "data" / "micro"
+COEFFICIENTS = Path(__file__).parent / "data" / "calibration" / "micro.toml"
+_UNITS = {"fixed": "seconds", "tiles": "count", "joint": "count", "fixed_growth": "count", "wire_growth": "count"}
 
 
 def micro_names() -> list[str]:
@@ -51,3 +55,48 @@ def micro_format(printed: str) -> tuple[str, str, str] | None:
     """Stored weights, stored activations and arithmetic of a format as a table prints it; None if unknown."""
     found = _names()["formats"].get(printed)
     return tuple(found) if found else None
+
+
+# ---- coefficients fitted to them
+
+
+class MicroGroup(Record):
+    """Coefficients of a group of micro-benchmarks, each with its 90 % interval, and how far its points lie from them.
+
+    spread: 5th and 95th percentile of log(measured/predicted) of points that the fit had not seen.
+    left_out: median and mean absolute error of the same points, relative to the measured.
+    """
+
+    name: str
+    form: str
+    rows: str
+    count: int
+    spread: tuple[float, float]
+    left_out: tuple[float, float]
+    coefficients: dict[str, Fact]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The coefficients' numbers."""
+        return {name: fact.value for name, fact in self.coefficients.items()}
+
+
+@cache
+def micro_groups() -> dict[str, MicroGroup]:
+    """Every bundled group by name, such as "gemm: bf16 on h100-sxm", "gemm: bf16 on hopper", "gemm: bf16", "gemm"."""
+    table = tomllib.loads(COEFFICIENTS.read_text(encoding="utf-8"))
+    return {name: _group(name, found, table["date"]) for name, found in table["groups"].items()}
+
+
+def micro_group(levels: Sequence[str]) -> MicroGroup | None:
+    """The first group of these names that there is."""
+    groups = micro_groups()
+    return next((groups[name] for name in levels if name in groups), None)
+
+
+def _group(name: str, found: dict[str, Any], date: str) -> MicroGroup:
+    rest = {key: found[key] for key in ("form", "rows", "count", "spread", "left_out")}
+    source = f"fitted to {found['count']} micro-benchmarks: {found['rows']}"
+    facts = {key: Fact(value=value, low=low, high=high, unit=_UNITS.get(key, "ratio"), source=source, date=date,
+                       kind="derived") for key, (value, low, high) in found["coefficients"].items()}
+    return MicroGroup(name=name, coefficients=facts, **rest)

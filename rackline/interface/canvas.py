@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from rackline import units
-from rackline.decisions.answer import Axis, Plot, Series
+from rackline.decisions.answer import Axis, Heat, Plot, Series
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # Unicode's bit of each row and column of a cell
 _LARGEST = 1e300  # above it, the length of an axis is no longer a number
@@ -146,6 +146,37 @@ def _curve(grid: Grid, places: list[Place], owner: int, every: int = 1) -> None:
         for i in range(0, steps + 1, every):
             part = i / steps
             grid.dot(here[0] + part * (there[0] - here[0]), here[1] + part * (there[1] - here[1]), owner)
+
+
+SHADES = " ░▒▓█"
+
+
+def shades(heat: Heat, width: int, height: int) -> list[str]:
+    """A heat map as rows of characters, darker for more; cells that share a character show the largest of them."""
+    rows, columns = len(heat.values), len(heat.values[0])
+    low, high = spread(heat)
+    step = max(1, width // columns)
+    texts = []
+    for row in _bins(rows, height):
+        cells = [max(heat.values[i][j] for i in row for j in column) for column in _bins(columns, width)]
+        texts.append("".join(SHADES[_shade(v, low, high)] * step for v in cells))
+    return texts
+
+
+def spread(heat: Heat) -> tuple[float, float]:
+    """The least and the largest number of a heat map."""
+    return min(map(min, heat.values)), max(map(max, heat.values))
+
+
+def _shade(value: float, low: float, high: float) -> int:
+    part = (value - low) / (high - low) if high > low else 1.0
+    return min(len(SHADES) - 1, int(part * len(SHADES)))
+
+
+def _bins(n: int, most: int) -> list[range]:
+    """n places in at most so many groups of neighbours."""
+    size = math.ceil(n / most)
+    return [range(i, min(i + size, n)) for i in range(0, n, size)]
 
 
 def ticks(scale: Scale, most: int) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rackline import units
-from rackline.decisions.answer import Answer, Axis, Plot, Series
+from rackline.decisions.answer import Answer, Axis, Heat, Plot, Series
 from rackline.errors import BadInput
 from rackline.interface import canvas
 
@@ -29,6 +29,7 @@ _STYLE: dict[str, Any] = {
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white",
 }
 _PANEL = (7.6, 4.0)  # inches
+_OUTLINED = 600  # cells of a heat map that are set apart by white lines
 
 
 def to_bytes(answer: Answer, form: str) -> bytes:
@@ -72,6 +73,9 @@ def _figure(plots: tuple[Plot, ...], headline: str) -> Figure:
 
 
 def _panel(axes: Axes, plot: Plot) -> None:
+    if plot.heat is not None:
+        _heat(axes, plot, plot.heat)
+        return
     if canvas.scales(plot) is None:
         axes.set_title(f"{plot.title}: no point that these axes can show", loc="left", fontsize=11)
         return
@@ -82,6 +86,26 @@ def _panel(axes: Axes, plot: Plot) -> None:
     axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold", pad=8 + 12 * _marks(axes, plot))
     if len(plot.series) > 1 or any(s.low is not None or s.high is not None for s in plot.series):
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
+
+
+def _heat(axes: Axes, plot: Plot, heat: Heat) -> None:
+    """A grid of colours, dark for little; cividis is told apart by colour-blind readers and in grey."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    rows, columns = len(heat.values), len(heat.values[0])
+    edges = [i + 0.5 for i in range(columns + 1)], [i + 0.5 for i in range(rows + 1)]
+    lines = "white" if rows * columns <= _OUTLINED else "face"
+    mesh = axes.pcolormesh(*edges, heat.values, cmap="cividis", edgecolors=lines, linewidth=0.4)
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(min(8, rows + 1), integer=True))
+    axes.set_xlabel(plot.x.label)
+    axes.set_ylabel(plot.y.label)
+    axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold")
+    bar = axes.figure.colorbar(mesh, ax=axes, label=heat.label, pad=0.02)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: units.show(value, heat.unit)))
+    bar.solids.set_rasterized(False)  # type: ignore[union-attr]  # a picture inside the picture is not shown on the page
 
 
 def _shown(series: Series, plot: Plot) -> Series:

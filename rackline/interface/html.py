@@ -87,7 +87,7 @@ def _figure(plot: Plot, prefix: str) -> str:
 
 
 def _described(plot: Plot) -> str:
-    names = ", ".join(series.name for series in plot.series)
+    names = plot.heat.label if plot.heat else ", ".join(series.name for series in plot.series)
     return f"{plot.title}: {plot.y.label} against {plot.x.label}; {names}"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from rackline import units
-from rackline.decisions.answer import Answer, Column, Plot, Table
+from rackline.decisions.answer import Answer, Column, Heat, Plot, Table
 from rackline.interface import canvas
 
 if TYPE_CHECKING:
@@ -159,6 +159,9 @@ def cell(value: Any, column: Column) -> str:
 
 
 def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
+    if plot.heat is not None:
+        yield from _heat(plot, plot.heat, look)
+        return
     both = canvas.scales(plot)
     if both is None:
         return
@@ -176,6 +179,19 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
     yield _styled(" " * (gutter + 2) + _x_ticks(both[0], width), "dim")
     yield _styled(" " * (gutter + 2) + f"{plot.x.label} →".rjust(width), "dim")
     yield _legend(plot, look.width)
+
+
+def _heat(plot: Plot, heat: Heat, look: Look) -> Iterator[RenderableType]:
+    low, high = canvas.spread(heat)
+    yield ""
+    yield _styled(plot.title, "bold")
+    yield _styled(f"{plot.y.label} ↓", "dim")
+    rows = canvas.shades(heat, min(look.width - 4, 96), 24)
+    for row in rows:
+        line = _styled("  │", "dim")
+        yield line.append(row, style="not dim").append("│")
+    yield _styled(f"   {plot.x.label} →".rjust(min(len(rows[0]) + 4, look.width)), "dim")
+    yield _styled(f"  {heat.label}: “ ” from {units.show(low, heat.unit)}, █ to {units.show(high, heat.unit)}", "dim")
 
 
 def _rows(grid: canvas.Grid, y: canvas.Scale, marks: list[tuple[float, str]], gutter: int) -> Iterator[Text]:

@@ -46,9 +46,13 @@ def computed(run: str, options: Mapping[str, Any]) -> tuple[Status, str, dict[st
         return "refused", str(error), {}, perf_counter() - start
     except Exception as error:
         return "failed", f"{type(error).__name__}: {error}", {}, perf_counter() - start
-    status: Status = "finished" if answer.feasible else "infeasible"
-    why = "" if answer.feasible else "; ".join(answer.reasons) or answer.headline
-    return status, why, dict(flat(answer.data)), perf_counter() - start
+    return *_judged(answer), dict(flat(answer.data)), perf_counter() - start
+
+
+def _judged(answer: Answer) -> tuple[Status, str]:
+    if answer.feasible:
+        return "finished", ""
+    return "infeasible", "; ".join(answer.reasons) or answer.headline
 
 
 @lru_cache(maxsize=8)
@@ -63,28 +67,34 @@ def simulated(options: Mapping[str, Any]) -> Answer:
     Models and traces are read once a process.
     """
     from rackline.decisions.answer import Answer
-    from rackline.decisions.questions import find, parameters, prepare
     from rackline.decisions.simulate import run
     from rackline.decisions.simulate_case import NoRoom, case
     from rackline.decisions.simulate_data import data
     from rackline.decisions.simulate_view import no_room
 
-    question = find("simulate")
-    kinds = {name: p.kind for name, p in parameters(question).items()}
-    request = prepare(question, {name: _read(kinds[name], value) if kinds.get(name) in _ONCE else value
-                                 for name, value in options.items()})
+    request = _request(options)
     found = case(request)
     return no_room(found) if isinstance(found, NoRoom) else Answer("simulate", "", data=data(run(found, request.seed)))
 
 
-_ONCE = ("model", "trace")
+def _request(options: Mapping[str, Any]) -> Any:
+    from rackline.decisions.questions import find, parameters, prepare
+
+    question = find("simulate")
+    once = {name: p.kind for name, p in parameters(question).items() if p.kind in _ONCE and name in options}
+    size = options.get("block_tokens")
+    return prepare(question, {**options, **{name: _read(kind, options[name], size) for name, kind in once.items()}})
+
+
+_ONCE = ("model", "trace", "traffic")
 
 
 @lru_cache(maxsize=8)
-def _read(kind: str, text: str) -> Any:
+def _read(kind: str, text: str, block_tokens: Any) -> Any:
     from rackline.decisions import kinds
 
-    return kinds.read(kinds.Param(kind, "", f"--{kind}"), text)
+    flag = "MODEL" if kind == "model" else "--trace"
+    return kinds.read(kinds.Param(kind, "", flag), text, {"block_tokens": block_tokens})
 
 
 def flat(value: Any, name: str = "") -> Iterator[tuple[str, float]]:

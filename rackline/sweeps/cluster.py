@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rackline import __version__
@@ -28,7 +28,7 @@ def outcomes(cells: Iterator[Cell], run: str, address: str) -> Generator[Outcome
         most = _WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
         given: dict[Any, Cell] = {}
         while True:
-            _hand_out(given, cells, most, lambda cell: task.remote(run, cell.asked))
+            _hand_out(given, cells, most, lambda cell: task.remote(os.getcwd(), run, cell.options))
             if not given:
                 return
             done, _ = ray.wait(list(given), timeout=_BEAT)
@@ -43,8 +43,10 @@ def _hand_out(given: dict[Any, Cell], cells: Iterator[Cell], most: int, start: C
         given[start(cell)] = cell
 
 
-def _versioned(run: str, options: dict[str, Any]) -> tuple[str, Any]:
-    """Runs on the cluster: the version of this program there, and what became of the cell."""
+def _versioned(folder: str, run: str, options: dict[str, Any]) -> tuple[str, Any]:
+    """Runs on the cluster: the version of this program there, and what became of the cell; paths start at folder."""
+    with suppress(OSError):  # a node without the folder can still do without files
+        os.chdir(folder)
     os.environ.update(ONE_THREAD)
     return __version__, computed(run, options)
 

@@ -40,17 +40,12 @@ def outcomes(cells: Iterator[Cell], run: str, workers: int) -> Generator[Outcome
     again: deque[tuple[Cell, int]] = deque()
     todo = ((cell, 1) for cell in cells)
     try:
-        while True:
-            _deal(team, again, todo, run, workers)
-            if not any(worker.cell for worker in team):
-                return
+        _deal(team, again, todo, run, workers)
+        while any(worker.cell for worker in team):
             found = wait([worker.pipe for worker in team], _BEAT)
-            if not found:
-                yield None
-            for worker in [worker for worker in team if worker.pipe in found]:
-                outcome = _heard(worker, team, again)
-                if outcome:
-                    yield outcome
+            heard = [_heard(worker, team, again) for worker in tuple(team) if worker.pipe in found]
+            _deal(team, again, todo, run, workers)  # before the parent is away to store what it heard
+            yield from filter(None, heard) if any(heard) else (None,)
     finally:
         _end(team)
 
@@ -68,7 +63,7 @@ def _deal(team: list[_Worker], again: deque[tuple[Cell, int]], todo: Iterator[tu
             team.append(_started(run))
         team[i].cell, team[i].attempt = following
         with suppress(OSError):  # a worker that has just died is found dead when it is listened to
-            team[i].pipe.send((following[0].key, following[0].asked))
+            team[i].pipe.send((following[0].key, following[0].options))
 
 
 def _heard(worker: _Worker, team: list[_Worker], again: deque[tuple[Cell, int]]) -> Outcome | None:
@@ -110,9 +105,7 @@ def _end(team: list[_Worker]) -> None:
             worker.process.kill()
     for worker in team:
         worker.process.join(2)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        worker.process.kill()
 
 
 def _started(run: str) -> _Worker:

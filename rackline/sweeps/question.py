@@ -43,12 +43,12 @@ def answer(request: Sweep) -> Answer:
 
 
 def swept(given: Work, request: Sweep) -> Answer:
-    """Stores what is not stored yet and answers from all of it; Ctrl-C leaves what has finished, and answers from that."""
+    """Stores what is not stored yet and answers from all of it; after Ctrl-C, from what has finished."""
     wanted = {cell.key for cell in cells(given.grid, given.files)}
     with results.opened(Path(request.to)) as book:
         left = wanted - results.keys(book)
         if request.retry:
-            left |= wanted & results.keys(book, "failed")
+            left |= wanted & results.keys(book, results.AGAIN)
         run = _compute(given, request, book, left, len(wanted)) if left else Run(len(wanted))
         return sweep_view.view(found.summary(book, wanted, request), given.grid, run)
 

@@ -22,8 +22,9 @@ import duckdb
 
 from rackline import __version__
 from rackline.errors import BadInput
-from rackline.sweeps.cell import Outcome
+from rackline.sweeps.cell import STATUSES, Outcome, Status
 
+AGAIN: tuple[Status, ...] = ("failed", "refused")  # what may come out otherwise another time
 _SHAPE = 1
 _SCHEMA = """
 create table rackline_sweep (shape integer not null);
@@ -109,27 +110,31 @@ def _connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyC
     try:
         connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
     except duckdb.Error as error:
-        if "lock" in str(error):
-            raise BadInput("--to", "is in use by another process", str(path),
-                           "one sweep at a time writes a file; wait for it, or choose another") from None
-        raise BadInput("--to", "must be a new file or the results of a sweep", str(path), _line(error)) from None
+        raise _closed(path, error) from None
     with connection:
         yield connection
+
+
+def _closed(path: Path, error: duckdb.Error) -> BadInput:
+    if "lock" in str(error):
+        return BadInput("--to", "is in use by another process", str(path),
+                        "one sweep at a time writes a file; wait for it, or choose another")
+    return BadInput("--to", "must be a new file or the results of a sweep", str(path), _line(error))
 
 
 def _line(error: duckdb.Error) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def keys(results: Results, status: str | None = None) -> set[str]:
-    """The keys of the cells that are stored, or of those with one status."""
-    where = "" if status is None else "where status = ?"
-    rows = results.connection.execute(f"select key from cells {where}", [] if status is None else [status])
+def keys(results: Results, statuses: tuple[Status, ...] = STATUSES) -> set[str]:
+    """The keys of the cells that are stored with one of these statuses."""
+    rows = results.connection.execute("select key from cells where list_contains(?::varchar[], status)",
+                                      [list(statuses)])
     return {row[0] for row in rows.fetchall()}
 
 
 def store(results: Results, outcome: Outcome) -> None:
-    """Keeps a cell for good: all of it, or after a kill nothing of it. A failed one that is tried again is replaced."""
+    """Keeps a cell for good: all of it, or after a kill nothing of it. One that is tried again is replaced."""
     try:
         results.connection.begin()
         _insert(results, outcome)
@@ -140,17 +145,20 @@ def store(results: Results, outcome: Outcome) -> None:
 
 def _insert(results: Results, outcome: Outcome) -> None:
     run, options = results.connection.execute, json.dumps(outcome.options, sort_keys=True)
-    run("delete from cells where key = ? and status = 'failed'", [outcome.key])
+    run("delete from cells where key = ? and list_contains(?::varchar[], status)", [outcome.key, list(AGAIN)])
     run("insert into cells values (?, ?, ?, ?, ?, ?, ?, ?)",
         [outcome.key, outcome.status, options, outcome.error, outcome.attempts, outcome.seconds,
          datetime.now(UTC).replace(tzinfo=None), __version__])
     if outcome.numbers:
         run("insert into numbers select ?, unnest(?::varchar[]), unnest(?::double[])",
             [outcome.key, list(outcome.numbers), list(outcome.numbers.values())])
-    new = {("option", name) for name in outcome.options} | {("metric", name) for name in outcome.numbers}
-    if not new <= results.shown:
-        results.shown.update(new)
-        run(_view(results.shown))
+    _show(results, {("option", name) for name in outcome.options} | {("metric", name) for name in outcome.numbers})
+
+
+def _show(results: Results, columns: set[tuple[str, str]]) -> None:
+    if not columns <= results.shown:
+        results.shown.update(columns)
+        results.connection.execute(_view(results.shown))
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
@@ -162,14 +170,19 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
 
 def _view(shown: set[tuple[str, str]]) -> str:
     """The view with a row a cell; a metric that is called like an option gets "metric " before its name."""
+    lines = [f"{_column(kind, name)} as {_quoted(title)}" for title, (kind, name) in _titled(shown).items()]
+    return ("create or replace view results as select c.key, c.status, c.error, c.seconds, " + ", ".join(lines)
+            + " from cells c left join numbers n on n.key = c.key group by all")
+
+
+def _titled(shown: set[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    titles: dict[str, tuple[str, str]] = {}
     taken = {"key", "status", "error", "seconds"}
-    lines = []
     for kind, name in sorted(shown, key=lambda column: (column[0] != "option", column[1])):
         title = name if name.lower() not in taken else f"{kind} {name}"
         taken.add(title.lower())
-        lines.append(f"{_column(kind, name)} as {_quoted(title)}")
-    return ("create or replace view results as select c.key, c.status, c.error, c.seconds, " + ", ".join(lines)
-            + " from cells c left join numbers n on n.key = c.key group by all")
+        titles[title] = (kind, name)
+    return titles
 
 
 def _column(kind: str, name: str) -> str:

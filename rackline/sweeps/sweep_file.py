@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,20 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from rackline.decisions.questions import Question, parameters
-from rackline.decisions.sweep_grid import Grid, Value, grid, key, named
+from rackline.decisions.sweep_grid import FILES, Grid, Value, grid, key, named
 from rackline.errors import BadInput
 
 _MOST_BYTES = 64 * 2**20
-_FILES = ("model", "machine", "trace", "path")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One question to ask: its key, its options as given, and the same with the full paths of files."""
+    """One question to ask: its key and its options."""
 
     key: str
     options: dict[str, Value]
-    asked: dict[str, Value]
 
 
 def read_grid(path: Path, question: Question) -> Grid:
@@ -48,43 +47,49 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise BadInput("sweep file", f"must be TOML ({error})", str(path)) from None
 
 
-Files = Mapping[tuple[str, Value], tuple[str, str]]
+Files = Mapping[tuple[str, Value], str]
+_FOLDERS = ("model", "trace", "traffic")  # kinds that also read folders
 
 
 def files(made: Grid, question: Question) -> Files:
-    """The full path and the SHA-256 of every option that names a file; of a model's folder, of its config.json."""
+    """The SHA-256 of every option that names a file, or a folder of them."""
     kinds = {name: p.kind for name, p in parameters(question).items()}
-    found = {}
-    for name, value in named(made):
-        path = _path(value) if kinds[name] in _FILES else None
-        if path is not None:
-            found[name, value] = (str(path), _digest(path))
-    return found
+    found = ((pair, _digest(pair[1], kinds[pair[0]])) for pair in named(made) if kinds[pair[0]] in FILES)
+    return {pair: digest for pair, digest in found if digest}
 
 
 def cells(made: Grid, found: Files) -> Iterator[Cell]:
     """Every cell of a grid in its order; cases that say the same thing give the same key again."""
     for options in made:
-        of = {name: found[name, value] for name, value in options.items() if (name, value) in found}
-        yield Cell(key(options, {name: digest for name, (_, digest) in of.items()}), options,
-                   {**options, **{name: path for name, (path, _) in of.items()}})
+        digests = {name: found[name, value] for name, value in options.items() if (name, value) in found}
+        yield Cell(key(options, digests), options)
 
 
-def _path(text: Value) -> Path | None:
+def _digest(text: Value, kind: str) -> str:
+    """Of a folder, what its files hold and how they are called; of a model's, only what it is read from."""
+    path = _path(str(text))
     try:
-        path = Path(text).resolve() if isinstance(text, str) else None
-        return path if path and _content(path).is_file() else None
-    except (OSError, ValueError):  # a name too long, or with a null byte in it
-        return None
-
-
-def _content(path: Path) -> Path:
-    return path / "config.json" if path.is_dir() else path
-
-
-def _digest(path: Path) -> str:
-    try:
-        with _content(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        if path.is_file():
+            return _of_file(path)
+        inside = sorted(path.iterdir()) if kind in _FOLDERS and path.is_dir() else []
+        read = [one for one in inside if one.is_file() and (kind != "model" or one.name == "config.json")]
+        listed = "\n".join(f"{_of_file(one)} {one.name}" for one in read)
+        return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
     except OSError as error:
         raise BadInput("sweep file", "names a file that cannot be read", str(path), error.strerror or "") from None
+
+
+def _path(text: str) -> Path:
+    """The path in a text: all of it, or what stands before the last colon (FOLDER:SERVICE); else of nothing."""
+    for part in (text, text.rpartition(":")[0]):
+        try:
+            if part and Path(part).exists():
+                return Path(part)
+        except (OSError, ValueError):  # a name too long, or with a null byte in it
+            continue
+    return Path(os.devnull)
+
+
+def _of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

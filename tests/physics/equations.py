@@ -27,6 +27,12 @@ SPANS = {
     "retrieve_near": (1e-5, 1e-1), "retrieve_far": (1e-4, 1), "hold_near": (1e-7, 1e-4), "hold_far": (1e-8, 1e-5),
     "acceptance": (0.05, 0.95), "step": (1e-3, 0.1), "check": (1e-3, 0.1), "draft": (1e-5, 1e-3),
     "long": (2e3, 1e4), "short": (10, 1e3),
+    "m": (1.1, 10), "s": (1.1, 10), "x": (0.05, 0.9), "R": (100, 600), "sparse": (1, 64),
+    "capital": (1e3, 1e5), "power": (100, 2000), "energy_price": (0.02, 0.4),
+    "longer": (1000, 1e4), "shorter": (10, 900),
+    "memory_price": (1e-9, 1e-7), "cost": (1e4, 1e6), "C_needed": (1e9, 1e13), "share": (0.05, 0.95),
+    "alpha": (0.2, 0.5), "beta": (0.2, 0.5), "A": (100, 1000), "E0": (1.5, 1.9), "D": (1e9, 1e13), "a": (0.1, 0.6),
+    "loss_sought": (6, 10), "gain": (1.5, 8), "N_dense": (1e8, 1e12),
 }
 # Whole numbers; powers of two where one must divide another.
 WHOLE = {

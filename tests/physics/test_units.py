@@ -13,22 +13,24 @@ FUNCTIONS = equations.functions()
 # A FLOP is what a parameter costs a token; `cached` is a token read from the KV cache, `token` one computed.
 UNITS = pint.UnitRegistry(None)
 for line in ("second = [time] = s", "byte = [storage]", "param = [parameter]", "token = [token]", "cached = [cached]",
-             "dollar = [money]", "FLOP = param * token", "hour = 3600 * second"):
+             "dollar = [money]", "watt = [power]", "FLOP = param * token", "hour = 3600 * second"):
     UNITS.define(line)
 
 PARAMETERS = {
     "token": "B b T", "cached/token": "L L0 L_balance", "FLOP/s": "F", "byte/s": "W bandwidth inside outside link",
-    "byte": "C weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
+    "byte": "C C_needed weights weights_read read n always routed chip_capacity wire wire_out wire_back layer_weights",
     "param": "N_active N_total d",
     "byte/param": "w", "byte/cached": "kv number_bytes",
-    "s": "t interval latency card switch hop hold gap ttl long short step check draft", "dollar/hour": "price",
-    "dollar/token": "input_price output_price long_price short_price", "token/s": "rate fleet",
-    "dollar": "retrieve_near retrieve_far cost recompute", "dollar/s": "hold_near hold_far",
-    "dollar/(byte*hour)": "byte_price",
+    "s": "t interval latency card switch hop hold gap ttl long short step check draft longer shorter",
+    "dollar/hour": "price",
+    "dollar/token": "input_price output_price long_price short_price base dearer cheaper", "token/s": "rate fleet",
+    "dollar": "retrieve_near retrieve_far cost recompute capital own bought", "dollar/s": "hold_near hold_far",
+    "dollar/(byte*hour)": "byte_price", "watt": "power", "dollar/hour/watt": "energy_price",
+    "dollar/byte": "memory_price",
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
-         " top_k r premium stage E P E_before wires keys group acceptance drafted",
+         " top_k r premium stage E P E_before wires keys group acceptance drafted m s x sharing sparse years capacity",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
@@ -40,6 +42,16 @@ SPECIAL = {  # a name with another meaning in one place
     "cuts.cut_by_context_decode": {"value_width": "1"},
     "attention.prompt_intensity": {"number_bytes": "byte/FLOP"},
     "tiers.hold_price": {"kv": "byte/token"},
+    "charges.batch_below_balance": {"R": "token"},
+    "charges.purchase_per_hour": {"years": "hour"},
+    "designs.memory_price_at_share": {"share": "1"},
+    "sparsity.loss": dict.fromkeys(("N_total", "A", "B", "alpha", "beta", "E0", "D"), "1"),
+    "sparsity.tokens_for_loss": dict.fromkeys(("N_total", "A", "B", "alpha", "beta", "E0", "loss_sought"), "1"),
+    "sparsity.parameters_for_loss": dict.fromkeys(("D", "A", "B", "alpha", "beta", "E0", "loss_sought"), "1"),
+    "sparsity.exponent": {"gain": "1"},
+    "sparsity.dense_equivalent": {"a": "1"},
+    "sparsity.active_for_equal_quality": {"a": "1", "N_dense": "param"},
+    "sparsity.total_parameters": {"share": "1"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
 

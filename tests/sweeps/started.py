@@ -16,8 +16,9 @@ HERE = Path(__file__).parents[2]
 def start(*args: object, **env: str) -> subprocess.Popen:
     """A sweep of the fake question that has just been started, in a process group of its own."""
     line = [sys.executable, "-m", "tests.sweeps.fake", str(args[0]), "--to", *map(str, args[1:]), "--workers", "2"]
+    env = {**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "200", **env}
     return subprocess.Popen(line, cwd=HERE, text=True, start_new_session=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "200", **env})
+                            stderr=subprocess.PIPE, env=env)
 
 
 def finish(*args: object, **env: str) -> tuple[int, str, str]:

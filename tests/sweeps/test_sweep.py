@@ -92,12 +92,12 @@ def test_a_worker_that_dies_has_its_cell_tried_once_more(of_every_end):
     assert attempts == {"well": 1, "infeasible": 1, "refused": 1, "raises": 1, "dies": 2, "dies-once": 2}
 
 
-def test_nothing_is_tried_again_unless_asked_for_and_then_only_what_failed(of_every_end):
+def test_nothing_is_tried_again_unless_asked_for_and_then_only_what_failed_or_was_refused(of_every_end):
     folder, _ = of_every_end
     before = started.marks(folder)
     assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb").data["computed"] == 0
-    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb", retry=True).data["computed"] == 4
-    assert (started.marks(folder) - before).total() == 2 + 2 * 2
+    assert fake.sweep(folder / "sweep.toml", folder / "r.duckdb", retry=True).data["computed"] == 6
+    assert (started.marks(folder) - before).total() == 2 + 2 + 2 * 2
     assert len(started.rows(folder / "r.duckdb")) == 12
 
 
@@ -218,3 +218,50 @@ def test_a_killed_worker_is_replaced_and_no_cell_is_lost(tmp_path):
 
 def _command(pid: str) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+# ---- the real question
+
+REAL = """
+[fixed]
+model = "llama-3.1-8b"
+input = 300
+output = 20
+requests = 40
+arrivals = "poisson"
+[[cases]]
+on = "h100-sxm"
+chips = 1
+[[cases]]
+on = "no-such-machine"
+[grid]
+rate = [1, 8.5]
+"""
+
+
+def test_a_cell_has_the_numbers_that_simulate_gives_and_what_simulate_refuses_is_refused(tmp_path):
+    import rackline
+    from rackline.sweeps.cell import SIMULATE, computed, flat
+
+    options = {"model": "llama-3.1-8b", "on": "h100-sxm", "chips": 1, "input": 300, "output": 20, "requests": 40,
+               "arrivals": "poisson", "rate": 8.5}
+    status, error, numbers, _ = computed(SIMULATE, options)
+    assert (status, error) == ("finished", "")
+    assert numbers == dict(flat(rackline.ask("simulate", **options).data))
+    assert computed(SIMULATE, options | {"on": "no-such-machine"})[0] == "refused"
+    assert computed(SIMULATE, options | {"model": "llama-3.1-405b"})[0] == "infeasible"
+
+
+def test_a_sweep_of_simulate_is_one_command(tmp_path, capsys):
+    import json
+
+    from rackline.interface.cli import main
+
+    path = started.file(tmp_path, REAL)
+    assert main(["sweep", str(path), "--to", str(tmp_path / "r.duckdb"), "--workers", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == ""
+    assert (found["cells"], found["finished"], found["refused"]) == (4, 2, 2)
+    assert found["by"] == "time_to_first_token.p99"
+    assert "no-such-machine" in found["errors"][0]["error"]

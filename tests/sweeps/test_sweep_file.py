@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackline.decisions.sweep_grid import MOST_CELLS, grid, key
+from rackline.decisions.sweep_grid import FILES, MOST_CELLS, grid, key
 from rackline.errors import BadInput
 from rackline.sweeps.sweep_file import cells, files, read_grid
 from tests.sweeps.fake import QUESTION
+from tests.sweeps.started import HERE
 
 
 def made(**document):
@@ -79,17 +80,48 @@ def test_a_key_is_the_sha256_of_the_canonical_json():
     assert key({"chips": True}) != key({"chips": 1})
 
 
-def test_a_changed_file_is_another_cell_and_a_copy_of_it_elsewhere_is_asked_by_its_full_path(tmp_path, monkeypatch):
+def _trace_key(text: str) -> str:
+    (cell,) = cells_of(made(fixed={"model": "a"}, grid={"trace": [text]}))
+    assert cell.options["trace"] == text
+    return cell.key
+
+
+def test_a_changed_file_is_another_cell_and_the_same_content_again_the_same_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keys = []
-    for name, text in (("one.csv", "a"), ("two.csv", "b")):
-        (tmp_path / name).write_text(text)
-        (tmp_path / "trace.csv").unlink(missing_ok=True)
-        (tmp_path / "trace.csv").symlink_to(tmp_path / name)
-        (cell,) = cells_of(made(fixed={"model": "a"}, grid={"trace": ["trace.csv"]}))
-        assert (cell.options["trace"], cell.asked["trace"]) == ("trace.csv", str(tmp_path / name))
-        keys.append(cell.key)
-    assert keys[0] != keys[1]
+    keys = [_trace_key("t.csv")]
+    for text in ("a", "b", "a"):
+        (tmp_path / "t.csv").write_text(text)
+        keys.append(_trace_key("t.csv"))
+    assert keys[1] == keys[3]
+    assert len(set(keys)) == 3
+
+
+def test_a_file_changed_in_a_folder_of_clients_is_another_cell(tmp_path):
+    (tmp_path / "one.csv").write_text("a")
+    keys = [_trace_key(str(tmp_path)), _trace_key(f"{tmp_path}:chat")]
+    (tmp_path / "two.csv").write_text("b")
+    keys += [_trace_key(str(tmp_path)), _trace_key(f"{tmp_path}:chat")]
+    assert len(set(keys)) == 4
+
+
+def test_a_model_is_its_config_whatever_lies_beside_it(tmp_path):
+    def model_key() -> str:
+        return cells_of(made(cases=[{"model": str(tmp_path)}]))[0].key
+
+    (tmp_path / "config.json").write_text("{}")
+    first = model_key()
+    (tmp_path / "weights").write_text("1")
+    assert model_key() == first
+    (tmp_path / "config.json").write_text("{ }")
+    assert model_key() != first
+
+
+def test_every_option_of_simulate_that_may_name_a_file_is_known_as_such():
+    from rackline.decisions.questions import find, parameters
+
+    opens_nothing = {"seconds", "tokens", "count", "int", "number", "ratio", "dollars_per_hour", "choice", "text",
+                     "format", "flag", "layout", "tiers", "new_file"}
+    assert {p.kind for p in parameters(find("simulate")).values()} <= {*FILES, *opens_nothing}
 
 
 def test_options_may_be_written_as_on_the_command_line(tmp_path):
@@ -172,3 +204,10 @@ def _or_one_line(read):
 def test_whatever_bytes_a_file_has_it_is_a_grid_or_one_line(tmp_path_factory, content):
     path = written(tmp_path_factory.getbasetemp(), content)
     _or_one_line(lambda: read_grid(path, QUESTION))
+
+
+def test_the_example_of_the_guide_is_a_sweep_of_twenty_cells():
+    from rackline.decisions.questions import find
+
+    found = read_grid(HERE / "docs" / "examples" / "sweep.toml", find("simulate"))
+    assert (len(found), found.varied()) == (20, ("on", "chips", "layout", "rate", "chunk"))

@@ -1,0 +1,207 @@
+"""Coefficients of kernels and collectives, fitted to micro-benchmarks: groups lean on what they belong to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rackline.decisions.micro_points import Point, faster
+from rackline.systems.efficiency import EXPONENTS, Form, achieved_time, bounded, free
+
+SPREAD = 0.1  # log seconds that a measurement is expected to be off by
+# how far a group may be expected from what it belongs to, in log or log-odds; exponents less
+LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
+START = {"fixed": 5e-6, "tiles": 60.0, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
+STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-6
+DEPTH = 5  # levels of groups
+LEAN = 12.0  # residuals that a group's own spread is worth against its parent's
+INTERVAL = 1.645  # standard errors of a 90 % interval
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A group's coefficients with their 90 % intervals, and the log residuals of points it had not seen."""
+
+    name: str
+    form: Form
+    values: Mapping[str, float]
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+    spread: tuple[float, float]  # of log(measured/predicted), 5th and 95th percentile
+    rows: tuple[str, ...]
+    errors: tuple[float, ...] = field(repr=False, default=())
+
+    @property
+    def left_out(self) -> tuple[float, float]:
+        """Median and mean absolute error, relative to the measured, of points that the fit had not seen."""
+        errors = np.abs(np.expm1(-np.array(self.errors)))
+        return float(np.median(errors)), float(errors.mean())
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Points of one form as arrays."""
+
+    form: Form
+    parts: Mapping[str, np.ndarray]
+    group: np.ndarray
+    log_seconds: np.ndarray
+
+    def some(self, keep: np.ndarray) -> _Data:
+        return _Data(self.form, {k: v[keep] for k, v in self.parts.items()}, self.group[keep], self.log_seconds[keep])
+
+
+def fit_points(points: Sequence[Point]) -> dict[str, Fit]:
+    """A fit for every group that points belong to, by name: the general first, the special leaning on them.
+
+    Points faster than a datasheet's rate are left out: no share of a rate is above one.
+    """
+    fits: dict[str, Fit] = {}
+    kept = [point for point in _once(points) if not faster(point)]
+    for level in range(-1, -1 - DEPTH, -1):
+        groups: dict[str, list[Point]] = defaultdict(list)
+        for point in kept:
+            levels = _padded(point.levels)
+            groups[levels[level]].append(point)
+        for name in sorted(set(groups) - set(fits)):
+            parent = fits.get(_padded(groups[name][0].levels)[level + 1]) if level < -1 else None
+            fits[name] = _fit(name, groups[name], parent)
+    return fits
+
+
+def _padded(levels: tuple[str, ...]) -> tuple[str, ...]:
+    """As many names as the deepest has, the most special repeated where there are fewer."""
+    return (levels[0],) * (DEPTH - len(levels)) + levels
+
+
+def _once(points: Sequence[Point]) -> list[Point]:
+    """One point of each measurement that is stated several ways, as time and as bandwidth."""
+    found: dict[tuple[str, ...], Point] = {}
+    for point in points:
+        row = point.row
+        way = row.metric.partition("_")[0]
+        key = (row.source, row.location, row.hardware, row.engine, way, point.levels[0], point.shape,
+               f"{point.group:g} {row.load.input} {row.load.context} {row.load.batch} {row.formats.compute}",
+               str(row.facts.get("m", row.id if way not in ("allreduce", "dispatch", "combine") else "")))
+        if key not in found or (row.unit == "seconds" and found[key].row.unit != "seconds"):
+            found[key] = point
+    return list(found.values())
+
+
+# ---- one group
+
+
+def _fit(name: str, points: list[Point], parent: Fit | None) -> Fit:
+    data = _data(points)
+    middle = _vector(data.form, parent.values if parent else {})
+    loose = _looseness(data.form, parent is not None)
+    best = _least(data, middle, (middle, loose))
+    labels = _left_out(points)
+    names = sorted(set(labels))
+    others = {label: _least(data.some(labels != label), best, (middle, loose)) if len(names) > 1 else middle
+              for label in names}
+    errors = np.concatenate([_residuals(data.some(labels == label), others[label]) for label in names])
+    error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
+    ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
+    low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))
+    return Fit(name, data.form, _values(data.form, best), low, high, _spread(errors, parent),
+               tuple(point.row.id for point in points), tuple(float(e) for e in errors))
+
+
+def _data(points: list[Point]) -> _Data:
+    form = points[0].form
+    parts = {name: np.array([p.parts[name] for p in points]) for name in (*form.overlapping, *form.added)}
+    return _Data(form, parts, np.array([p.group for p in points]), np.log([p.seconds for p in points]))
+
+
+def _left_out(points: list[Point]) -> np.ndarray:
+    """What is left out together: one shape of a special group, one chip's group of a general one.
+
+    A general group of one chip falls back on shapes.
+    """
+    special = [point.levels[0] for point in points]
+    if len(set(special)) > 1:
+        return np.array(special)
+    return np.array([point.shape for point in points])
+
+
+def _standard_error(others: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Of the jackknife: each group of points left out once."""
+    n = len(others)
+    return np.sqrt((n - 1) / n * ((others - best) ** 2).sum(axis=0))
+
+
+def _unsure(data: _Data, best: np.ndarray, loose: np.ndarray) -> np.ndarray:
+    """Standard errors if points erred independently; how loose the group is, where points say nothing."""
+    return np.sqrt(np.diag(np.linalg.inv(_curve(data, best, loose)[0])))
+
+
+def _spread(errors: np.ndarray, parent: Fit | None) -> tuple[float, float]:
+    """5th and 95th percentile of residuals, leaning on the parent's where there are few."""
+    own = np.quantile(errors, (0.05, 0.95))
+    if parent is not None:
+        share = len(errors) / (len(errors) + LEAN)
+        own = share * own + (1.0 - share) * np.array(parent.spread)
+    return min(float(own[0]), -0.01), max(float(own[1]), 0.01)
+
+
+# ---- least squares on log seconds, by Gauss and Newton with damping
+
+
+def _vector(form: Form, values: Mapping[str, float]) -> np.ndarray:
+    return np.array([free(name, values.get(name, START.get(name, 0.7))) for name in form.coefficients], dtype=float)
+
+
+def _values(form: Form, vector: np.ndarray) -> dict[str, float]:
+    return {name: float(bounded(name, x)) for name, x in zip(form.coefficients, vector, strict=True)}
+
+
+def _looseness(form: Form, has_parent: bool) -> np.ndarray:
+    plain = LOOSE if has_parent else LOOSEST
+    return np.array([LOOSE_EXPONENT if name in EXPONENTS else plain for name in form.coefficients])
+
+
+def _residuals(data: _Data, vector: np.ndarray) -> np.ndarray:
+    """log(measured/predicted)."""
+    given = {name: bounded(name, x) for name, x in zip(data.form.coefficients, vector, strict=True)}
+    return data.log_seconds - np.log(achieved_time(data.form, data.parts, given, data.group))
+
+
+def _least(data: _Data, start: np.ndarray, prior: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The vector with the least robust squares of residuals and of its distance from the prior."""
+    x, damping = start.copy(), DAMPING
+    cost = _cost(data, x, prior)
+    for _ in range(STEPS):
+        step = _step(data, x, prior, damping)
+        found = _cost(data, x + step, prior)
+        if found < cost:
+            if cost - found < ENOUGH * cost:
+                return x + step
+            x, cost, damping = x + step, found, damping / 3.0
+        else:
+            damping *= 5.0
+            if damping > 1e8:
+                break
+    return x
+
+
+def _cost(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray]) -> float:
+    scaled = _residuals(data, x) / SPREAD
+    return float((2.0 * (np.sqrt(1.0 + scaled**2) - 1.0)).sum() + (((x - prior[0]) / prior[1]) ** 2).sum())
+
+
+def _step(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray], damping: float) -> np.ndarray:
+    curve, pull = _curve(data, x, prior[1])
+    down = pull + (x - prior[0]) / prior[1] ** 2
+    return -np.linalg.solve(curve + damping * np.diag(np.diag(curve)), down)
+
+
+def _curve(data: _Data, x: np.ndarray, loose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Second derivatives of half the cost, after Gauss and Newton, and the first of its part from the points."""
+    here = _residuals(data, x)
+    slope = np.stack([(_residuals(data, x + shift) - here) / 1e-5 for shift in 1e-5 * np.eye(len(x))], axis=1)
+    weight = 1.0 / (SPREAD**2 * np.sqrt(1.0 + (here / SPREAD) ** 2))
+    return slope.T @ (weight[:, None] * slope) + np.diag(loose**-2.0), slope.T @ (weight * here)

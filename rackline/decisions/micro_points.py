@@ -1,0 +1,279 @@
+"""Rows of micro-benchmarks as points: seconds measured, and the seconds of their parts at the datasheet's rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from rackline.facts.formats import bytes_per_number, math_format
+from rackline.facts.machine import Machine
+from rackline.facts.measurements import Measured
+from rackline.facts.micro import family, micro_format, micro_machine
+from rackline.physics.collectives import (
+    all_gather_bytes,
+    all_reduce_bytes,
+    all_reduce_in_switch_bytes,
+    two_level_all_to_all_time,
+)
+from rackline.systems.efficiency import COLLECTIVE, DECODE, EXCHANGE, GEMM, PREFILL, Form
+
+TILE = 128.0  # rows and columns of a tile of the product, as the libraries have it on these chips
+FP8_SCALED = 1.0 + 4.0 / 128.0  # bytes of an fp8 number with a 4-byte scale per 128
+
+# this release's decode times on the A100 grow by a byte per 3.4 TB/s if the cache is of the stated bf16, 1.7 times what
+# the memory can do, and by one per 1.7 TB/s if it is of 8 bits: so it is read as 8 bits
+EIGHT_BITS = "TRTLLM 1.0.0"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row as a time: its parts in seconds, the groups it belongs to from special to general, its shape as text.
+
+    The row's value is factor * seconds ** power: a latency, or a rate of `factor` per second.
+    """
+
+    row: Measured
+    form: Form
+    levels: tuple[str, ...]
+    shape: str
+    parts: Mapping[str, float]
+    seconds: float
+    group: float = 8.0
+    factor: float = 1.0
+    power: int = 1
+
+    def value(self, seconds: float) -> float:
+        """The row's value if the point took so many seconds."""
+        return self.factor * seconds**self.power
+
+
+def points(rows: Iterable[Measured]) -> list[Point | str]:
+    """Every row as a point, or the reason why it is none, in order."""
+    return [point(row) for row in rows]
+
+
+def point(row: Measured) -> Point | str:
+    """A row as a point, or the reason why it is none."""
+    make = next((make for metrics, make in _MAKERS if row.metric in metrics), None)
+    if make is None:
+        return "no time of a kernel or collective with a stated size"
+    if row.value <= 0:
+        return "not a positive number"
+    machine = micro_machine(row.hardware)
+    if machine is None:
+        return "no bundled chip"
+    try:
+        return make(row, machine)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError):
+        return "size not stated"
+
+
+def _levels(what: str, machine: Machine, *kinds: str) -> tuple[str, ...]:
+    """Names of the groups a point belongs to: its chip and kinds, its family and kinds, its kinds, everything."""
+    chip = machine.chip.name
+    said = " ".join(kinds)
+    return tuple(dict.fromkeys((f"{what}: {said} on {chip}", f"{what}: {said} on {family(chip)}", f"{what}: {said}",
+                                what)))
+
+
+def faster(point: Point) -> bool:
+    """Whether a point took less than its largest part takes at the datasheet's rate, by more than 1 %."""
+    rated = [seconds for name, seconds in point.parts.items() if name in ("compute", "memory", "wire")]
+    return max(rated) > 1.01 * point.seconds
+
+
+# ---- products
+
+
+def _gemm(row: Measured, machine: Machine) -> Point | str:
+    """One product of activations m × k by weights k × n, out in bf16; grouped: as many weights as groups."""
+    best = row.metric == "achieved_matmul_tflops"
+    shape = _text_shape(row) if best else {key.lower(): value for key, value in row.facts.items()}
+    groups = float(shape.get("groups", 1))
+    m = float(shape.get("m") or shape["m_per_group"] * groups)
+    n, k = float(shape["n"]), float(shape["k"])
+    found = micro_format(row.formats.compute)
+    if found is None:
+        return f"number format not known: {row.formats.compute}"
+    work = 2.0 * m * n * k
+    parts = gemm_parts(machine, found, (m, n, k), groups)
+    if best or row.engine.startswith("DeepGEMM"):  # they are handed activations that are rounded already
+        parts["quantise"] = 0.0
+    kind = f"{found[0]} best of a sweep" if best else _format_kind(row)
+    return _timed(row, GEMM, _levels("gemm", machine, kind), f"{n:g} {k:g} {groups:g}", (parts, work, parts["bytes"]))
+
+
+def _format_kind(row: Measured) -> str:
+    """The format as printed; DeepGEMM's own kernels are a kind of their own."""
+    found = micro_format(row.formats.compute)
+    plain = found is not None and found[0] == found[2] and "_" not in row.formats.compute
+    return "fp8 DeepGEMM" if row.engine.startswith("DeepGEMM") else found[0] if plain and found else row.formats.compute
+
+
+def gemm_parts(machine: Machine, formats: tuple[str, str, str], shape: tuple[float, float, float],
+               groups: float = 1.0) -> dict[str, float]:
+    """Seconds of a product's parts at the datasheet's rates, and its bytes; shape is (m, n, k).
+
+    tiles: one tile of 128 × 128 on the whole chip, times the tiles in flight that is one wave of the chip's units.
+    """
+    (m, n, k), (weights, activations, arithmetic) = shape, formats
+    rate = machine.chip.flops[math_format(arithmetic, dict(machine.chip.flops))].value
+    bandwidth = machine.chip.memory_bandwidth.value
+    inputs = m * k * bytes_per_number(activations)
+    moved = inputs + groups * n * k * bytes_per_number(weights) + 2.0 * m * n
+    rounding = 0.0 if activations in ("bf16", "fp16") else (2.0 * m * k + inputs) / bandwidth
+    return {"compute": 2.0 * m * n * k / rate, "memory": moved / bandwidth, "tiles": 2.0 * TILE * TILE * k / rate,
+            "quantise": rounding, "bytes": moved}
+
+
+def _text_shape(row: Measured) -> dict[str, float]:
+    m, n, k = row.load.context_text.split("x")
+    return {"m": float(m), "n": float(n), "k": float(k)}
+
+
+def _timed(row: Measured, form: Form, levels: tuple[str, ...], shape: str,
+           sizes: tuple[Mapping[str, float], float, float]) -> Point:
+    """A point of a latency, of FLOP/s or of bytes/s; sizes: its parts, FLOPs and bytes."""
+    parts, work, moved = sizes
+    if row.unit == "seconds":
+        return Point(row, form, levels, shape, parts, row.value)
+    factor = work if row.unit == "flop/s" else moved
+    return Point(row, form, levels, shape, parts, factor / row.value, factor=factor, power=-1)
+
+
+# ---- attention of one layer
+
+
+def _attention(row: Measured, machine: Machine) -> Point | str:
+    facts, load = row.facts, row.load
+    batch, head = float(load.batch or 0), float(facts["head_dim"])
+    heads, cached = float(facts["num_heads"]), float(facts["num_key_value_heads"] or facts["num_heads"])
+    stored = micro_format(row.formats.kv)
+    if stored is None or not batch or not load.context:
+        return "size or format not stated"
+    width = bytes_per_number(stored[0])
+    kind = f"{stored[0]} cache"
+    shape = f"{heads:g} {cached:g} {batch:g}"
+    if row.metric == "generation_attention_latency":
+        if row.engine.startswith(EIGHT_BITS):
+            width, kind = 1.0, "8 bits by its times"
+        moved = 2.0 * batch * load.context * cached * head * width
+        parts = {"memory": moved / machine.chip.memory_bandwidth.value}
+        return _timed(row, DECODE, _levels("decode attention", machine, kind), shape, (parts, 0.0, moved))
+    parts = prefill_parts(machine, stored, (batch, float(load.input or load.context)), (heads, cached, head))
+    return _timed(row, PREFILL, _levels("prefill attention", machine, kind), shape, (parts, 0.0, 0.0))
+
+
+def prefill_parts(machine: Machine, stored: tuple[str, str, str], prompt: tuple[float, float],
+                  heads: tuple[float, float, float]) -> dict[str, float]:
+    """Seconds of causal attention over prompts of (sequences, tokens) with (heads, KV heads, width of a head).
+
+    Scores count below the diagonal only. With an fp8 cache the products are at fp8's rate: with bf16's, the measured
+    times of fp8 caches would be below the arithmetic. Memory: queries, keys and values are read and written once by
+    the kernel that rotates them, then read by attention, and its output is written, in bf16.
+    """
+    (batch, tokens), (count, cached, head) = prompt, heads
+    rate = machine.chip.flops[math_format(stored[0], dict(machine.chip.flops))].value
+    flops = 4.0 * batch * count * head * tokens * (tokens + 1.0) / 2.0
+    numbers = batch * tokens * head * (3.0 * (count + 2.0 * cached) + count)
+    return {"compute": flops / rate, "memory": 2.0 * numbers / machine.chip.memory_bandwidth.value}
+
+
+# ---- collectives
+
+
+def _collective(row: Measured, machine: Machine) -> Point | str:
+    """Payload n over g chips: the buffer of the whole group, as nccl-tests counts it."""
+    n, g = row.load.context, float(row.chips or 0)
+    if not n or g < 2:
+        return "size or chips not stated"
+    name = next(name for name in _COLLECTIVES if row.metric.startswith(_COLLECTIVES[name]))
+    inside = machine.scale_up.bandwidth.value if machine.scale_up else 0.0
+    box = float(machine.node or machine.domain)
+    if not inside or row.metric.endswith(("GB", "MB")):
+        return "no network of known bandwidth" if not inside else "several messages at once"
+    if g > box and machine.domain <= box:
+        return _across(row, machine, (n, g, box))
+    in_switch = _adds_in_switch(row, machine, name, g)
+    wire = (all_reduce_in_switch_bytes if in_switch else _BYTES[name])(n, g) / inside
+    kind = f"{name}{' in the switch' if in_switch else ''}"
+    return _collected(row, machine, (kind, wire, n, g))
+
+
+def _adds_in_switch(row: Measured, machine: Machine, name: str, g: float) -> bool:
+    """Where the switch can add, NCCL lets it for more than two chips unless it is told not to."""
+    network = machine.scale_up
+    return name == "all_reduce" and network is not None and network.reduces and g > 2 and "ENABLE=0" not in row.engine
+
+
+def _across(row: Measured, machine: Machine, sizes: tuple[float, float, float]) -> Point | str:
+    """An all-reduce over several boxes: added inside, across, and spread inside, all at once in pieces."""
+    n, g, box = sizes
+    if machine.scale_out is None or not row.metric.startswith("allreduce") or machine.scale_up is None:
+        return "a collective over several boxes that is no all-reduce"
+    inside, outside = machine.scale_up.bandwidth.value, machine.scale_out.bandwidth.value
+    wire = max(all_reduce_bytes(n, box) / inside, all_reduce_bytes(n / box, g / box) / outside)
+    return _collected(row, machine, ("all_reduce over boxes", wire, n, g))
+
+
+def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, float]) -> Point:
+    kind, wire, n, g = sizes
+    # what times it decides how a launch is counted: 22 or 44 µs for the same 32 KiB on the same chips
+    timed_by = row.engine.split(" ")[0] or "unnamed"
+    special, *general = _levels("collective", machine, kind)
+    levels = (f"{special}, timed by {timed_by}", special, *general)
+    factor = {"algbw": n, "busbw": n * _BUS[kind.split(" ")[0]](1.0, g)}.get(row.metric.rpartition("_")[2], 1.0)
+    power = -1 if row.unit == "bytes/s" else 1
+    seconds = factor / row.value if power < 0 else row.value
+    return Point(row, COLLECTIVE, levels, f"{n:g}", {"wire": wire}, seconds, g, factor, power)
+
+
+_COLLECTIVES = {"all_reduce": ("all_reduce", "allreduce"), "all_gather": ("all_gather", "allgather"),
+                "reduce_scatter": ("reduce_scatter", "reducescatter"), "all_to_all": ("alltoall", "all_to_all")}
+_BYTES: dict[str, Callable[[float, float], float]] = {
+    "all_reduce": all_reduce_bytes, "all_gather": all_gather_bytes, "reduce_scatter": all_gather_bytes,
+    "all_to_all": all_gather_bytes}
+_BUS = _BYTES  # nccl-tests' bus bandwidth: bytes that a ring without switches would send
+
+
+# ---- dispatch and combine of experts
+
+
+def _exchange(row: Measured, machine: Machine) -> Point | str:
+    """Tokens per chip to their experts' chips and back, bytes counted as the source counts its bandwidth."""
+    facts, g = row.facts, float(row.sizes.expert or row.chips or 0)
+    batch, hidden, top = float(row.load.batch or 0), float(facts["hidden"]), float(facts["top_k"])
+    if g < 2 or not batch:
+        return "size or chips not stated"
+    dispatch = row.metric.startswith("dispatch")
+    engine = row.engine
+    one_sided = engine.startswith("NVLinkOneSided")
+    width = 2.0 if not dispatch or one_sided else FP8_SCALED
+    bytes_per_token = float(facts.get("bytes_per_token", hidden * width))
+    copies = min(g, top) if one_sided else top
+    network = machine.scale_up if one_sided else machine.scale_out
+    if network is None or "bottleneck" in row.metric:
+        return "bandwidth of a bottleneck whose bytes are not stated" if network else "no network of known bandwidth"
+    moved = batch * copies * bytes_per_token
+    release = "NVLink" if one_sided else "RDMA, older release" if "older" in row.notes else "RDMA"
+    levels = _levels("expert exchange", machine, row.metric.partition("_")[0], release)
+    power = -1 if row.unit == "bytes/s" else 1
+    seconds = moved / row.value if power < 0 else row.value
+    shape = f"{batch:g} {bytes_per_token:g}" if one_sided else f"{g:g}"
+    wire = moved / network.bandwidth.value
+    if release == "RDMA" and machine.scale_up is not None:
+        # this release sends over NVLink inside a box: its logical bandwidth is up to 2.5 times the cards'
+        box = min(g, float(machine.domain))
+        wire = two_level_all_to_all_time(moved, g, box, machine.scale_up.bandwidth.value, network.bandwidth.value)
+    return Point(row, EXCHANGE, levels, shape, {"wire": wire}, seconds, g,
+                 moved if power < 0 else 1.0, power)
+
+
+_MAKERS: tuple[tuple[frozenset[str], Callable[[Measured, Machine], Point | str]], ...] = (
+    (frozenset({"gemm_latency", "gemm_tflops", "gemm_mem_bw", "achieved_matmul_tflops"}), _gemm),
+    (frozenset({"generation_attention_latency", "context_attention_latency"}), _attention),
+    (frozenset({f"{name}_latency" for name in ("all_reduce", "all_gather", "reduce_scatter", "alltoall")}
+               | {f"{name}_{what}" for name in ("allreduce", "allgather", "reducescatter")
+                  for what in ("time", "algbw", "busbw")}), _collective),
+    (frozenset({f"{way}_{what}" for way in ("dispatch", "combine")
+                for what in ("latency", "logical_bw", "rdma_bw")}), _exchange))

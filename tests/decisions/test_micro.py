@@ -1,0 +1,179 @@
+"""Micro-benchmarks: what shares of a rate can be, what the predictions hold, what they refuse."""
+
+import math
+import re
+from dataclasses import replace
+from statistics import median
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rackline.decisions.micro import MicroPrediction, Unpredictable, fit_micro, predict_micro, spans
+from rackline.decisions.micro_points import point
+from rackline.facts.measurements import Load
+from rackline.facts.micro import micro, micro_group, micro_groups, micro_names
+from rackline.systems.efficiency import EXPONENTS, FORMS, SCALES, achieved_time, bounded, free, share_in
+
+ROWS = [row for name in micro_names() for row in micro(name)]
+FOUND = {name: predict_micro(micro(name)) for name in micro_names()}
+PREDICTED = {name: [one for one in found if isinstance(one, MicroPrediction)] for name, found in FOUND.items()}
+SHARES = [(name, key, fact) for name, group in micro_groups().items() for key, fact in group.coefficients.items()
+          if key not in (*SCALES, *EXPONENTS, "joint")]
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return fit_micro()
+
+
+def test_no_achieved_share_of_a_rate_is_above_one_nor_is_its_interval():
+    assert len(SHARES) > 300
+    assert [(name, key) for name, key, fact in SHARES if not 0 < fact.low <= fact.value <= fact.high <= 1] == []
+
+
+def test_every_coefficient_names_the_rows_it_came_from_and_an_interval_that_is_open():
+    for group in micro_groups().values():
+        for key, fact in group.coefficients.items():
+            assert re.search(rf"fitted to {group.count} micro-benchmarks: [A-Z2]+-\d+…\d+", fact.source), fact
+            assert fact.low < fact.high, (group.name, key)
+
+
+def test_the_bundled_coefficients_are_those_of_the_bundled_rows(fits):
+    """To a per cent: the last digits depend on the machine's linear algebra."""
+    assert set(fits) == set(micro_groups())
+    for name, fit in fits.items():
+        group = micro_groups()[name]
+        assert group.count == len(fit.rows)
+        assert group.values == pytest.approx(dict(fit.values), rel=0.01, abs=0.01)
+        assert group.spread == pytest.approx(fit.spread, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "middle"), [
+    ("gemm", 0.05), ("attention", 0.05), ("nccl", 0.05), ("collectives", 0.05), ("alltoall", 0.05), ("deepgemm", 0.08)])
+def test_the_median_error_of_a_table_stays(name, middle):
+    assert median(abs(one.error) for one in PREDICTED[name]) < middle
+
+
+def test_half_of_the_products_of_a_shape_not_seen_are_within_a_tenth(fits):
+    special = [fit for fit in fits.values() if fit.form.name == "gemm" and len(fit.rows) > 100
+               and re.search(r" on \S*\d", fit.name)]
+    assert len(special) == 18
+    assert [fit.name for fit in special if fit.left_out[0] > 0.1] == []
+
+
+def test_ninety_per_cent_intervals_hold_nine_in_ten_of_the_points_left_out(fits):
+    """Of the special groups, whose spread leans on their parents'."""
+    held = [fit.spread[0] <= error <= fit.spread[1] for name, fit in fits.items() if " on " in name
+            for error in fit.errors]
+    assert 0.88 < sum(held) / len(held) < 0.96
+
+
+def test_rows_faster_than_the_datasheet_are_those_explained():
+    faster = [one for found in PREDICTED.values() for one in found if one.faster]
+    assert {(one.row.hardware, one.row.metric) for one in faster} == {("NVIDIA L40S", "gemm_latency")}
+    assert len(faster) == 14
+
+
+def test_every_row_is_predicted_or_says_why_not():
+    assert sum(map(len, FOUND.values())) == len(ROWS)
+    reasons = {one.reason for found in FOUND.values() for one in found if isinstance(one, Unpredictable)}
+    assert reasons == {"no bundled chip", "no time of a kernel or collective with a stated size",
+                       "size or chips not stated"}
+
+
+def test_a_chip_that_was_not_measured_gets_its_familys_coefficients_and_a_wider_interval():
+    row = next(row for row in micro("gemm") if "H100" in row.hardware and row.formats.compute == "bfloat16")
+    measured, lent = predict_micro([row, replace(row, hardware="NVIDIA H100 PCIe")])
+    assert (measured.group, measured.seen) == ("gemm: bf16 on h100-sxm", True)
+    assert (lent.group, lent.seen) == ("gemm: bf16 on hopper", False)
+    nowhere = predict_micro([replace(row, hardware="AMD MI300X")])[0]
+    assert nowhere.group == "gemm: bf16"
+    assert nowhere.high / nowhere.low > measured.high / measured.low
+
+
+def test_time_bandwidth_and_bus_bandwidth_of_one_measurement_agree():
+    rows = {row.metric: row for row in micro("collectives") if row.load.context == 32768 and "A100" in row.hardware}
+    time, algorithm, bus = predict_micro(rows[f"allreduce_{name}"] for name in ("time", "algbw", "busbw"))
+    assert algorithm.value == pytest.approx(32768 / time.value)
+    assert bus.value == pytest.approx(algorithm.value * 2 * 7 / 8)
+    assert algorithm.low == pytest.approx(32768 / time.high)
+
+
+# ---- the equation
+
+SECONDS = st.floats(1e-9, 10.0)
+SHARE = st.floats(0.01, 1.0)
+QUICK = settings(max_examples=80, deadline=None)
+
+
+def drawn(draw, form):
+    values = {name: draw(SHARE) for name in form.coefficients}
+    values |= {"fixed": draw(st.floats(0.0, 1e-3)), "tiles": draw(st.floats(0.0, 500.0))}
+    values["joint"] = draw(st.floats(0.3, 1.0))
+    values |= {name: draw(st.floats(-1.0, 1.0)) for name in EXPONENTS}
+    return values, {name: draw(SECONDS) for name in (*form.overlapping, *form.added)}
+
+
+@QUICK
+@given(data=st.data())
+def test_an_achieved_time_is_never_below_the_datasheets_and_grows_with_every_part(data):
+    form = FORMS[data.draw(st.sampled_from(sorted(FORMS)))]
+    values, parts = drawn(data.draw, form)
+    group = data.draw(st.sampled_from([2.0, 8.0, 64.0]))
+    time = achieved_time(form, parts, values, group)
+    assert math.isfinite(time)
+    assert time >= max(seconds for name, seconds in parts.items() if name != "tiles") * (1 - 1e-9)
+    name = data.draw(st.sampled_from(sorted(parts)))
+    assert achieved_time(form, parts | {name: 2 * parts[name]}, values, group) >= time * (1 - 1e-12)
+
+
+def test_with_every_share_at_one_and_nothing_fixed_a_product_is_within_the_rooflines_max_and_sum():
+    form = FORMS["gemm"]
+    values = dict.fromkeys(form.coefficients, 1.0) | {"fixed": 0.0, "tiles": 0.0}
+    time = achieved_time(form, {"compute": 3.0, "memory": 4.0, "tiles": 1.0, "quantise": 0.0}, values)
+    assert time == pytest.approx(5.0)
+
+
+@QUICK
+@given(share=st.floats(0.001, 0.999), growth=st.floats(-3, 3), group=st.floats(2, 1024))
+def test_a_share_stays_a_share_in_any_group(share, growth, group):
+    assert 0 < share_in(share, growth, group) < 1 + 1e-12
+    assert share_in(share, growth, 8.0) == pytest.approx(share)
+
+
+@QUICK
+@given(value=st.floats(0.01, 0.99), name=st.sampled_from(["compute", "fixed", "tiles", "wire_growth"]))
+def test_free_and_bounded_are_inverse(value, name):
+    assert bounded(name, free(name, value)) == pytest.approx(value)
+
+
+# ---- whatever a row holds
+
+NUMBER = st.one_of(st.none(), st.floats(0, 1e15), st.integers(0, 10**15))
+
+
+@QUICK
+@given(row=st.sampled_from(ROWS[::40]), value=st.floats(-1, 1e15), context=NUMBER, batch=NUMBER, chips=NUMBER,
+       facts=st.dictionaries(st.sampled_from(["m", "n", "k", "hidden", "top_k", "head_dim", "num_heads"]),
+                             st.one_of(NUMBER, st.text(max_size=3), st.booleans()), max_size=4))
+def test_no_row_gives_a_traceback_or_a_number_that_is_none(row, value, context, batch, chips, facts):
+    load = Load(row.load.input, row.load.output, batch, None, context)
+    changed = replace(row, value=value, load=load, chips=chips, facts={**row.facts, **facts})
+    found = predict_micro([changed])[0]
+    if isinstance(found, MicroPrediction):
+        assert 0 < found.low <= found.value <= found.high < math.inf
+    else:
+        assert found.reason
+
+
+def test_an_unknown_chip_metric_or_format_is_a_reason():
+    row = micro("gemm")[0]
+    assert point(replace(row, hardware="abacus")) == "no bundled chip"
+    assert point(replace(row, metric="horsepower")) == "no time of a kernel or collective with a stated size"
+    assert point(replace(row, formats=replace(row.formats, compute="fp3"))) == "number format not known: fp3"
+    assert micro_group(["nothing", "gemm"]).name == "gemm"
+
+
+def test_ids_as_spans():
+    assert spans(["B-0003", "A-0001", "A-0002"]) == "A-0001…0002, B-0003…0003"
