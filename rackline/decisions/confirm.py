@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rackline.decisions.money import dollars_per_million
-from rackline.decisions.planned import CONFIRMED, CONFIRMED_APART, Confirmed, Planned
+from rackline.decisions.planned import CONFIRMED, Confirmed, Planned
 from rackline.decisions.search import Option, Search, Targets
 from rackline.decisions.simulated import first_token, per_token, spread
 from rackline.decisions.sustained import sustained_rate
@@ -24,12 +24,12 @@ PREFILL_TOKENS = 2048  # new tokens of a pass that a decode pool may take to rec
 def confirm(planned: Planned, count: int) -> Planned:
     """The plan with its first `count` options simulated; those that meet the targets at the mean stand first."""
     trace: Trace = planned.request.trace
-    known = {size: requests_of(cut(trace, min(size, len(trace)))) for size in (CONFIRMED, CONFIRMED_APART)}
+    requests = requests_of(cut(trace, min(CONFIRMED, len(trace))))
     chosen = planned.ranked[:count]
     steps = begin("simulating", "layouts", len(chosen))
     tried = []
     for option in chosen:
-        tried.append(_simulated(planned, option, known[CONFIRMED_APART if option.prefill else CONFIRMED]))
+        tried.append(_simulated(planned, option, requests))
         steps[0] += 1
     goal = planned.request.goal
     ordered = sorted(tried, key=lambda c: (not c.meets, *_worth(c, goal, planned.question.work.output)))
@@ -52,7 +52,7 @@ def _simulated(planned: Planned, option: Option, requests: Requests) -> Confirme
     except BadInput as error:  # a layout at the edge of its memory, once pages are whole
         return Confirmed(option, reason=f"{error.what} {error.rule}")
     ttft, tpot = spread(first_token(log)), spread(per_token(log, requests))
-    rate = option.rate if option.prefill else sustained_rate(requests, deployment)
+    rate = sustained_rate(requests, deployment)
     q = planned.question
     cost = dollars_per_million(planned.price.value, q.chips, rate * float(requests.output.mean()))
     return Confirmed(option, ttft, tpot, rate, cost, _meets(ttft, tpot, q.targets), int(log.preemptions.sum()))

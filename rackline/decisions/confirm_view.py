@@ -7,7 +7,7 @@ from typing import Any
 
 from rackline import units
 from rackline.decisions.answer import Column, Table
-from rackline.decisions.planned import CONFIRMED, CONFIRMED_APART, Confirmed, Planned
+from rackline.decisions.planned import CONFIRMED, Confirmed, Planned
 
 
 def table(planned: Planned) -> Iterator[Table]:
@@ -36,13 +36,10 @@ def note(planned: Planned) -> Iterator[str]:
         return
     met = sum(c.meets for c in planned.confirmed)
     trace = planned.request.trace
-    apart = any(c.option.prefill for c in planned.confirmed)
-    most = CONFIRMED_APART if apart and all(c.option.prefill for c in planned.confirmed) else CONFIRMED
-    some = "" if len(trace) <= most else f", its first {most:,} requests"
-    some += f" ({CONFIRMED_APART:,} where pools are apart)" if apart and CONFIRMED_APART < most < len(trace) else ""
+    some = "" if len(trace) <= CONFIRMED else f", its first {CONFIRMED:,} requests"
     yield (f"Simulated: the {len(planned.confirmed)} best of the plan on {trace.name}{some}; {met} meet the targets at "
            f"the mean and stand first, by {planned.request.goal}. Their price and throughput are those of the rate "
-           f"that they sustain{' (pools apart: as planned)' if apart else ''}; the next table's figures are plan's.")
+           "that they sustain; the next table's figures are the plan's.")
     first = planned.confirmed[0]
     if first.ttft:
         yield (f"The first, simulated: {units.show(first.tpot['mean'], 'seconds')} per token (p99 "

@@ -20,7 +20,6 @@ from rackline.systems.serving import Kind, Workload
 
 KINDS = 8  # kinds of requests that stand for a trace
 CONFIRMED = 5000  # requests of a trace on which options are simulated
-CONFIRMED_APART = 500  # pools apart run in the readable loop
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ def _check(q: Any) -> None:
     ]
     for broken, what, rule in rules:
         if broken:
-            given = getattr(q, what.strip("-")) or "nothing"
-            raise BadInput(what, rule, ", ".join(t.name for t in given) if what == "--tiers" else given)
+            given = getattr(q, what.strip("-"))
+            raise BadInput(what, rule, ", ".join(t.name for t in given) if what == "--tiers" else given or "nothing")
 
 
 def _check_context(model: Model, given: Offered) -> None:

@@ -131,6 +131,7 @@ def dollars(log: Log, requests: Requests, deployment: Deployment, chip_hour: flo
 
     Busy time is split between prompts and output tokens as the ledger times each alone; a cached token pays for what
     attending to it adds to its request's prompt. Idle time is shared out in proportion.
+    Ignores: loads from tiers, which run beside the passes.
     """
     layouts = [x for x in (deployment.layout, deployment.prefill) if x is not None]
     total = chip_hour * sum(int(x.chips) for x in layouts) / 3600.0 * makespan(log)

@@ -23,7 +23,7 @@ def sustained_rate(requests: Requests, deployment: Deployment, seed: int = 0) ->
     not, and all the time from the first arrival to the last answer counts. Ignores: who waits for whom.
     """
     slots = deployment.limits.sequences * int(deployment.layout.replicas)
-    most = FEWER if _slow(requests, deployment) else MOST
+    most = FEWER if _slow(deployment) else MOST
     some = waiting_all(requests, min(max(MANY * slots, min(len(requests.input), ENOUGH)), most))
     log = simulate(some, deployment, seed=seed)
     n = len(some.input)
@@ -31,9 +31,8 @@ def sustained_rate(requests: Requests, deployment: Deployment, seed: int = 0) ->
     return float(0.8 * n / (high - low)) if n >= MANY * slots and high > low else n / makespan(log)
 
 
-def _slow(requests: Requests, deployment: Deployment) -> bool:
-    caching = deployment.limits.prefix_caching and requests.block.size > 0
-    return deployment.prefill is not None or deployment.drafted > 0 or caching
+def _slow(deployment: Deployment) -> bool:
+    return deployment.drafted > 0 or bool(deployment.tiers)
 
 
 def waiting_all(requests: Requests, count: int) -> Requests:

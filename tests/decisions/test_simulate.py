@@ -221,7 +221,7 @@ def test_bad_input_is_one_line_that_says_what(given, says):
 
 
 def test_too_few_chips_for_both_pools_is_said():
-    with pytest.raises(BadInput, match="must leave chips for --layout: 8 in all"):
+    with pytest.raises(BadInput, match=r"must leave chips for --layout: 8 in all"):
         rackline.simulate("llama-3.1-8b", on="dgx-h100", layout="tp4", prefill_layout="tp8", trace="azure-conv")
 
 
@@ -248,3 +248,15 @@ def test_an_interrupted_run_shows_what_was_served(monkeypatch):
     assert answer.data["interrupted"]
     assert 0 < answer.data["finished"] < 60
     assert answer.headline.startswith(f"Interrupted after {answer.data['finished']} requests were served")
+
+
+def test_hit_rates_of_memory_and_tiers_add_up_to_all_that_was_cached():
+    data = ask(trace="mooncake-conv", requests=150, rate=0.3, prefix_caching=True, kv_blocks=300,
+               tiers="host:20GB@20GB/s,flash:1TB@6GB/s").data
+    hits = data["hit_rates"]
+    assert hits["prefix"] == pytest.approx(hits["hbm"] + sum(hits["tiers"].values()))
+    assert list(hits["tiers"]) == ["host", "flash"]
+    assert min(hits["hbm"], *hits["tiers"].values()) > 0
+    alone = ask(trace="mooncake-conv", requests=150, rate=0.3, prefix_caching=True, kv_blocks=300).data["hit_rates"]
+    assert alone["tiers"] == {}
+    assert alone["prefix"] < hits["prefix"]

@@ -16,7 +16,8 @@ import rackline
 from rackline.interface.cli import main
 from tests.interface.conftest import Ran
 
-ASK = ("simulate", "llama-3.1-8b", "--on", "a100-80gb-pcie", "--chips", "1", "--trace", "azure-conv", "--requests", "25")
+ASK = ("simulate", "llama-3.1-8b", "--on", "a100-80gb-pcie", "--chips", "1", "--trace", "azure-conv", "--requests",
+       "25")
 
 
 def run(*args: str) -> Ran:
@@ -34,7 +35,7 @@ def test_a_parquet_log_has_a_row_a_request_with_the_answers_numbers(tmp_path):
     data = json.loads(ran.out)
     rows = duckdb.read_parquet(str(path))
     assert rows.columns[:4] == ["request", "arrival", "input", "output"]
-    mean = duckdb.sql("select avg(time_to_first_token), count(*), max(finish) - min(arrival) from rows").fetchone()
+    mean = duckdb.sql("select avg(time_to_first_token), count(*), max(finish) - min(arrival) from rows").fetchall()[0]
     assert mean == (pytest.approx(data["time_to_first_token"]["mean"]), 25, pytest.approx(data["makespan"]))
 
 

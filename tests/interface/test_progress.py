@@ -22,7 +22,8 @@ def test_a_line_says_how_far_how_fast_and_how_long_to_go():
     assert progress.line(Watch("simulating", "requests", [50, 200]), 10.0) == (
         f"simulating {'━' * 6}{'╌' * 18} 50/200 requests, 5/s, 30 s to go")
     assert progress.line(Watch("simulating", "requests", [0, 200]), 10.0).endswith("0/200 requests")
-    assert progress.line(Watch("simulating", "requests", [300, 200]), 1.0).endswith("200/200 requests, 200/s, 0 s to go")
+    assert progress.line(Watch("simulating", "requests", [300, 200]), 1.0).endswith("200/200 requests, 200/s, 0 s to go"
+                                                                                    )
     assert progress.line(Watch(), 10.0) == ""
 
 

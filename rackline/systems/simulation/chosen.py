@@ -43,10 +43,9 @@ def simulate_fast(requests: Requests, prepared: Prepared, deployment: Deployment
         later = new_book(len(order))
         run_fast(cores[1], handed, later)
         _copy(later, order, book, prepared.pools[0].replicas)
-    rows = [rows_of(core, e) for core in cores for e in range(len(core.engine))]
-    first_pool = prepared.pools[0].engines
-    return log_of(book, pass_log([r if i < first_pool else r._replace(replica=r.replica + prepared.pools[0].replicas)
-                                  for i, r in enumerate(rows)]))
+    numbered = zip((0, prepared.pools[0].replicas), cores, strict=False)
+    return log_of(book, pass_log([rows_of(core, e, first) for first, core in numbered
+                                  for e in range(len(core.engine))]))
 
 
 def _handed(asked: Asked, book: Book, transfer: np.ndarray) -> tuple[np.ndarray, Asked]:
@@ -61,9 +60,9 @@ def _handed(asked: Asked, book: Book, transfer: np.ndarray) -> tuple[np.ndarray,
                         asked.delay[order], asked.weight[order], none, none, start, block)
 
 
-def _copy(later: Book, order: np.ndarray, book: Book, replicas: int) -> None:
-    """What the second pool says of its requests; its replicas are numbered after the first pool's."""
-    book.finish[order], book.replica[order] = later.finish, later.replica + replicas
+def _copy(later: Book, order: np.ndarray, book: Book, first: int) -> None:
+    """What the second pool says of its requests; its replicas are numbered from `first`."""
+    book.finish[order], book.replica[order] = later.finish, first + later.replica
     book.preemptions[order] += later.preemptions
 
 

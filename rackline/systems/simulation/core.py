@@ -135,8 +135,8 @@ def absorbs(features: tuple[Feature, ...]) -> bool:
     return all(f.absorbed * 2 <= f.expanded * 2 + f.expansion for f in features if f.kind == LATENT)
 
 
-def rows_of(core: Core, e: int) -> Rows:
-    """Pass log of one engine."""
+def rows_of(core: Core, e: int, first: int = 0) -> Rows:
+    """Pass log of one engine; replicas are numbered from `first`."""
     kept = int(core.engine[e, col.ROWS])
-    return Rows(e % int(core.limit[col.REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
+    return Rows(first + e % int(core.limit[col.REPLICAS]), core.row_time[e, :kept], core.row_count[e, :kept],
                 int(core.engine[e, col.EVERY]))
