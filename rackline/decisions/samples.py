@@ -10,7 +10,7 @@ import numpy as np
 
 from rackline.decisions import against
 from rackline.decisions.comparing import Case, Step
-from rackline.decisions.settings import Like, Refused, Setting, engine_of, like_of, setting
+from rackline.decisions.settings import Like, Refused, Setting, like_of, setting
 from rackline.facts.measured_things import measured_machine, measured_model
 from rackline.facts.measurements import Measured
 from rackline.systems.layout import Layout
@@ -183,8 +183,6 @@ def _of_passes(row: Measured) -> Sample:
     logs = np.log([max(1.0, x) for x in (load.batch or 1, load.input or 1, load.output or 1, layout.replica, 1.0,
                                          1.0 + (load.context or 0.0))])
     logs[4] = 0.0
-    if family == "decode" and engine_of(row)[0] == "llama.cpp":
-        logs[5] += 0.0
     return Sample(row, like_of(row, model, machine, "passes"), family, case.seconds, total,
                   np.zeros(len(PARTS)), 0.0, float(load.batch or 1), False, logs)
 
