@@ -11,7 +11,6 @@ from rackline.decisions.calibrating import (
     PACE,
     Fitted,
     corrected,
-    errors_left_out,
     fit_all,
     fit_family,
     held_out,
@@ -88,8 +87,9 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
         return Family(coefficients=facts, rows=len(one.samples), seen=bands.near, near=bands.unseen,
                       unseen=_doubled(bands.unseen), few=True)
     sound = [s for s in one.samples if not s.like.flag]
-    error, spread = errors_left_out(one)
-    scaled = error / spread
+    own_way = corrected(one, one.samples)  # each from the others: its configuration left out
+    scaled = (np.log([s.seconds for s in one.samples]) - own_way.logs) / np.maximum(own_way.spread, 1e-9)
+    scaled = np.where(own_way.sized, scaled, np.nan)
     own = {series: _round(value) for series, value in _spreads(one.samples, np.abs(scaled)).items()}
     each = np.array([own.get(" · ".join(s.like.series), 1.0) for s in one.samples])
     layout, width, seen = held_out(one.family, sound, tokens, "layout")
@@ -129,9 +129,13 @@ def _band(error: np.ndarray) -> Band:
 
 def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
     """How much wider the errors of a series are than the family's, shrunk towards one where rows are few."""
-    whole = float(np.quantile(scaled, INSIDE))
+    if not np.isfinite(scaled).any():
+        return {}
+    whole = float(np.nanquantile(scaled, INSIDE))
     groups: dict[str, list[float]] = {}
     for s, value in zip(found, scaled, strict=True):
+        if not np.isfinite(value):
+            continue
         groups.setdefault(" · ".join(s.like.series), []).append(float(value))
     share = lambda n, own: (n * own / whole + _SHRINK) / (n + _SHRINK)  # noqa: E731
     return {series: share(len(own), float(np.quantile(own, INSIDE))) for series, own in sorted(groups.items())}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rackline.decisions.samples import Sample, matrix, names
-from rackline.systems.logfit import Fit, Smooth, fit, left_out, predict, row_noise, together
+from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
 from rackline.systems.parts import PHYSICAL
 
 # where a fit starts: an efficiency of 0.8, or microseconds (of a token: bytes of activations) as engines show them
@@ -89,29 +89,28 @@ class Corrected:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """The known rows of one series: residuals, places, versions, configurations."""
+    """The known rows of one series: residuals, places, versions, configurations, and how residuals go together."""
 
     residual: np.ndarray
     place: np.ndarray
-    version: list[tuple[str, str]]
+    version: np.ndarray
     part: list[tuple]
     how: Smooth
-
-    @property
-    def matrix(self) -> np.ndarray:
-        return together(self.place, self.place, _same(self.version, self.version), self.how)
+    matrix: np.ndarray
 
     def only(self, rows: np.ndarray) -> _Block:
-        return _Block(self.residual[rows], self.place[rows], [self.version[i] for i in rows],
-                      [self.part[i] for i in rows], self.how)
+        return _Block(self.residual[rows], self.place[rows], self.version[rows], [self.part[i] for i in rows],
+                      self.how, self.matrix[np.ix_(rows, rows)])
 
 
-def _same(a: Sequence[tuple[str, str]], b: Sequence[tuple[str, str]]) -> np.ndarray:
-    return np.array([[float(x == y) for y in b] for x in a]).reshape(len(a), len(b))
+def _block(residual: np.ndarray, found: Sequence[Sample], how: Smooth) -> _Block:
+    place, version = np.stack([s.place for s in found]), _versions(found)
+    same = (version[:, None] == version[None, :]).astype(float)
+    return _Block(residual, place, version, [s.configuration for s in found], how, together(place, place, same, how))
 
 
-def _version(s: Sample) -> tuple[str, str]:
-    return (s.like.version, s.like.source)
+def _versions(found: Sequence[Sample]) -> np.ndarray:
+    return np.array([f"{s.like.version}|{s.like.source}" for s in found])
 
 
 def _by_series(found: Sequence[Sample]) -> dict[tuple, list[int]]:
@@ -125,9 +124,7 @@ def blocks(fitted: Fitted) -> dict[tuple, _Block]:
     """The samples of a fit by series, with what its coefficients leave over."""
     residual = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples)
     how = SMOOTH.get(fitted.family, OTHER)
-    return {series: _Block(residual[rows], np.stack([fitted.samples[i].place for i in rows]),
-                           [_version(fitted.samples[i]) for i in rows],
-                           [fitted.samples[i].configuration for i in rows], how)
+    return {series: _block(residual[rows], [fitted.samples[i] for i in rows], how)
             for series, rows in _by_series(fitted.samples).items()}
 
 
@@ -161,24 +158,12 @@ def _by_part(found: Sequence[Sample], rows: Sequence[int], ids: dict[str, float]
 
 def _correct(block: _Block, found: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     how = block.how
-    own, version = block.matrix, [_version(s) for s in found]
-    cross = together(np.stack([s.place for s in found]), block.place, _same(version, block.version), how)
+    same = (_versions(found)[:, None] == block.version[None, :]).astype(float)
+    cross = together(np.stack([s.place for s in found]), block.place, same, how)
     prior = how.series**2 + how.near**2 + how.version**2 + how.near_version**2
-    mean, variance = predict(cross, own, row_noise(own, block.residual, how.noise), block.residual, prior)
+    granted = row_noise(block.matrix, block.residual, how.noise)
+    mean, variance = predict(cross, block.matrix, granted, block.residual, prior)
     return mean, variance + how.noise**2
-
-
-def errors_left_out(fitted: Fitted) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (log measured over predicted) of the fit's samples with their configuration left out, and spreads."""
-    error, spread = np.zeros(len(fitted.samples)), np.zeros(len(fitted.samples))
-    known = blocks(fitted)
-    for series, rows in _by_series(fitted.samples).items():
-        block = known[series]
-        own = block.matrix
-        granted = row_noise(own, block.residual, block.how.noise)
-        error[rows], variance = left_out(own, granted, block.residual, numbered(block.part))
-        spread[rows] = np.sqrt(np.maximum(variance - granted, 0.0) + block.how.noise**2)
-    return error, spread
 
 
 def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],

@@ -148,16 +148,3 @@ def predict(cross: np.ndarray, matrix: np.ndarray, granted: np.ndarray, residual
     solved = np.linalg.solve(matrix + np.diag(granted), np.column_stack([residual, cross.T]))
     spread = prior - np.einsum("nm,mn->n", cross, solved[:, 1:])
     return cross @ solved[:, 0], np.maximum(spread, 0.0)
-
-
-def left_out(matrix: np.ndarray, granted: np.ndarray, residual: np.ndarray,
-             parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and variances of every row when all of its part (an integer a row) are left out, in closed form."""
-    inverse = np.linalg.inv(matrix + np.diag(granted))
-    pull = inverse @ residual
-    error, spread = np.zeros(len(residual)), np.zeros(len(residual))
-    for part in np.unique(parts):
-        rows = np.flatnonzero(parts == part)
-        block = np.linalg.inv(inverse[np.ix_(rows, rows)])
-        error[rows], spread[rows] = block @ pull[rows], np.diag(block)
-    return error, spread
