@@ -355,6 +355,17 @@ class Buy:
     kv: str | None = param("format", _KV, default=None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Validate:
+    """rackline validate: predictions against measurements."""
+
+    against: Path | None = param("path", "a file of measurements: a table with columns id, metric, value, unit …, or "
+                                 "a benchmark's results (by default every bundled measurement)", default=None)
+    calibration: Path | None = param("path", "a calibration that rackline calibrate wrote (by default the bundled one)",
+                                     default=None)
+    top: int = param("count", "how many of the worst rows to show", default=12, most=10_000)
+
+
 _DECISIONS = "rackline.decisions."
 _ALL = (
     Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
@@ -395,6 +406,8 @@ _ALL = (
              "rackline buy llama-3.3-70b --on dgx-h100 --trace azure-conv --provider together"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
+    Question("validate", "How accurate is it: predictions against published measurements, or against a file of yours",
+             Validate, _DECISIONS + "validate:answer", "rackline validate"),
     Question("facts", "Chips, machines and models: every number with its source",
              Facts, _DECISIONS + "facts_question:answer", "rackline facts deepseek-v3"),
 )

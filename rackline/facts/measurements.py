@@ -201,6 +201,45 @@ def _rows(text: str, what: str) -> Iterator[Measured]:
         raise BadInput(f"{what}, line {reader.line_num}", "must be well-formed CSV", str(error)) from None
 
 
+def read_sound(path: Path) -> tuple[tuple[Measured, ...], tuple[BadInput, ...]]:
+    """The rows of a file that can be read, and for every other one its error; the later of two of one id is one.
+
+    Errors: BadInput for a file that is none of measurements.
+    """
+    what = f"measurements {path.name}"
+    return sound_in(_text(path, what), what)
+
+
+def sound_in(text: str, what: str) -> tuple[tuple[Measured, ...], tuple[BadInput, ...]]:
+    """The same of a text, `what` naming it in errors."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: dict[str, Measured] = {}
+    faults: list[BadInput] = []
+    names: list[str] | None = None
+    try:
+        for cells in reader:
+            if names is None:
+                names = _header(cells, what)
+            elif cells:
+                _sound((names, cells, f"{what}, line {reader.line_num}"), what, found, faults)
+    except csv.Error as error:
+        faults.append(BadInput(f"{what}, line {reader.line_num}", "must be well-formed CSV", str(error)))
+    if names is None:
+        raise BadInput(what, "must hold columns id, metric, value and unit", "an empty file")
+    return tuple(found.values()), tuple(faults)
+
+
+def _sound(line: tuple[list[str], list[str], str], what: str, found: dict[str, Measured],
+           faults: list[BadInput]) -> None:
+    try:
+        row = _measured(_cells(*line), what)
+        if row.id in found:
+            raise BadInput(line[2], "must name every row by an id of its own", row.id)
+        found[row.id] = row
+    except BadInput as error:
+        faults.append(error)
+
+
 def _header(cells: list[str], what: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     for name in ("id", "metric", "value", "unit"):

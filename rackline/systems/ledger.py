@@ -88,7 +88,7 @@ def _attention(stage: _Stage, a: Attention, name: str, count: Number) -> Iterato
     for matrix in a.matrices:
         yield f"{name}.{matrix.name}", _product(stage, matrix, stage.tokens, count, head_share(a, matrix, stage.cut))
     small = bytes_per_number(stage.model.formats["small"])
-    yield "norms", Work({}, a.vectors * count * small)
+    yield "norms", Work({}, a.vectors * count * small, layers=count)
     parts = [_scaled(part, stage.share) for part in stage.pass_.parts]
     if a.kv_heads:
         yield f"{name}.scores", _sum(_scores(stage, a, part, count) for part in parts)
@@ -169,7 +169,7 @@ def _feed_forward(stage: _Stage, f: FeedForward, count: Number) -> Iterator[Term
     for matrix in f.matrices:
         cut = 1.0 if matrix.cut == "none" else 1.0 / stage.cut
         yield f"{kind}.{matrix.name}", _product(stage, matrix, stage.tokens, count, cut)
-    yield "norms", Work({}, f.vectors * count * bytes_per_number(stage.model.formats["small"]))
+    yield "norms", Work({}, f.vectors * count * bytes_per_number(stage.model.formats["small"]), picks=f.top_k * count)
     if f.experts:
         yield from _experts(stage, f, count)
     yield f"{kind}.all-reduce", _all_reduce(stage, count)

@@ -30,17 +30,23 @@ class Message:
 
 @dataclass(frozen=True)
 class Work:
-    """FLOPs by stored number format, bytes read or written in memory, messages; of the busiest chip of a stage."""
+    """FLOPs by stored number format, bytes read or written in memory, messages; of the busiest chip of a stage.
+
+    `layers` that tokens walk through and experts that each token picks, summed over the layers: what starts kernels.
+    """
 
     flops: Mapping[str, Number] = field(default_factory=dict)
     bytes: Number = 0.0
     messages: tuple[Message, ...] = ()
+    layers: Number = 0.0
+    picks: Number = 0.0
 
     def __add__(self, other: Work) -> Work:
         flops = dict(self.flops)
         for name, value in other.flops.items():
             flops[name] = flops.get(name, 0.0) + value
-        return Work(flops, self.bytes + other.bytes, self.messages + other.messages)
+        return Work(flops, self.bytes + other.bytes, self.messages + other.messages,
+                    self.layers + other.layers, self.picks + other.picks)
 
     @property
     def total_flops(self) -> Number:

@@ -1,0 +1,178 @@
+"""A calibration made from measured samples, and predictions of samples by a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rackline.decisions.calibrating import (
+    PACE,
+    Fitted,
+    corrected,
+    fit_all,
+    fit_family,
+    held_out,
+)
+from rackline.decisions.samples import Sample, names
+from rackline.facts.calibration import Band, Calibration, Family
+from rackline.facts.fact import Fact
+from rackline.systems.logfit import Fit
+
+DATE = "2026-11-22"  # when the bundled rows were last looked through
+FEW = 30  # rows below which a family is held at the calibration that it starts from
+HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
+INSIDE = 0.9  # share of measured values that an interval is to hold
+_SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
+_WIDE = 1.645  # standard deviations of a normal that hold 0.9
+_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms"}
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """One sample with its prediction: seconds, an interval that nine of ten lie in, what the prediction rests on."""
+
+    sample: Sample
+    seconds: float
+    low: float
+    high: float
+    basis: str  # seen, near, unseen
+
+    @property
+    def error(self) -> float:
+        """Relative error of the seconds."""
+        return self.seconds / self.sample.seconds - 1.0
+
+    @property
+    def inside(self) -> bool:
+        """Whether the measured value lies in the interval."""
+        return self.low <= self.sample.seconds <= self.high
+
+
+# ---- from samples to a calibration
+
+
+def calibrate(found: Sequence[Sample], name: str, base: Calibration | None = None) -> Calibration:
+    """A calibration from samples; families with few rows are held near `base`, and their intervals widened."""
+    fitted = fit_all(found) if base is None else _held(found, base)
+    tokens = fitted[PACE].samples if PACE in fitted else ()
+    families = {family: _family(one, tokens, name, base) for family, one in sorted(fitted.items())}
+    return Calibration(name=name, source=f"fitted to {sum(f.rows for f in families.values()):,} rows of {name}",
+                       families=families)
+
+
+def _held(found: Sequence[Sample], base: Calibration) -> dict[str, Fitted]:
+    """Every family fitted from another calibration's values; the fewer the rows, the harder they hold."""
+    fitted: dict[str, Fitted] = {}
+    for family in sorted({s.family for s in found}, key=lambda f: (f != PACE, f)):
+        mine = [s for s in found if s.family == family]
+        pace = None
+        if family.startswith("ttft"):
+            pace = np.exp(fitted[PACE].fit.logs) if PACE in fitted else _values(base, PACE)
+        start = np.log(_values(base, family)) if family in base.families else None
+        fitted[family] = fit_family(family, mine, pace, start, HELD)
+    return fitted
+
+
+def _values(base: Calibration, family: str) -> np.ndarray:
+    return np.array([base.families[family].coefficients[name].value for name in names(family)])
+
+
+def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration | None) -> Family:
+    few = len(one.samples) < FEW
+    facts = _facts(one, name)
+    if few and base is not None and one.family in base.families:
+        bands = base.families[one.family]
+        return Family(coefficients=facts, rows=len(one.samples), seen=bands.near, near=bands.unseen,
+                      unseen=_doubled(bands.unseen), few=True)
+    sound = [s for s in one.samples if not s.like.flag]
+    own_way = corrected(one, one.samples)  # each from the others: its configuration left out
+    scaled = (np.log([s.seconds for s in one.samples]) - own_way.logs) / np.maximum(own_way.spread, 1e-9)
+    scaled = np.where(own_way.sized, scaled, np.nan)
+    own = {series: _round(value) for series, value in _spreads(one.samples, np.abs(scaled)).items()}
+    each = np.array([own.get(" · ".join(s.like.series), 1.0) for s in one.samples])
+    layout, width, seen = held_out(one.family, sound, tokens, "layout")
+    near = (layout / np.maximum(width, 1e-9))[seen > 0]
+    apart = np.concatenate([held_out(one.family, sound, tokens, key)[0] for key in ("series", "model", "chip")])
+    return Family(coefficients=facts, rows=len(one.samples), seen=_band(scaled / each),
+                  near=_band(near if len(near) else scaled), unseen=_band(apart), few=few, spread=own)
+
+
+def _facts(one: Fitted, name: str) -> dict[str, Fact]:
+    wide = _WIDE * np.sqrt(np.maximum(np.diag(one.fit.covariance), 0.0))
+    rows = f"{len(one.samples):,} rows of {name}"
+    return {part: Fact(value=_round(np.exp(log)), low=_round(np.exp(log - min(w, 3.0)), -1),
+                       high=_round(np.exp(log + min(w, 3.0)), 1), unit="ratio", kind="derived", date=DATE,
+                       source=f"fitted to {rows}", note=_EACH.get(part, ""))
+            for part, log, w in zip(names(one.family), one.fit.logs, wide, strict=True)}
+
+
+def _round(value: float, way: int = 0) -> float:
+    """Six significant digits: the same on every machine; way: an interval's end never crosses its value."""
+    return float(f"{value * (1.0 + way * 1e-6):.6g}")
+
+
+def _doubled(band: Band) -> Band:
+    return Band(low=2.0 * band.low, high=2.0 * band.high, rows=band.rows)
+
+
+def _band(error: np.ndarray) -> Band:
+    """The quantiles between which nine of ten lie; with n rows the outer ones of n + 1 (a sound rank, not a normal)."""
+    error = np.sort(error[np.isfinite(error)])
+    if len(error) == 0:
+        return Band(low=-1.0, high=1.0, rows=0)
+    tail = (1.0 - INSIDE) / 2.0
+    rank = lambda q: float(np.interp(q * (len(error) + 1) - 1, np.arange(len(error)), error))  # noqa: E731
+    return Band(low=_round(min(rank(tail), 0.0)), high=_round(max(rank(1.0 - tail), 0.0)), rows=len(error))
+
+
+def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
+    """How much wider the errors of a series are than the family's, shrunk towards one where rows are few."""
+    if not np.isfinite(scaled).any():
+        return {}
+    whole = float(np.nanquantile(scaled, INSIDE))
+    groups: dict[str, list[float]] = {}
+    for s, value in zip(found, scaled, strict=True):
+        if not np.isfinite(value):
+            continue
+        groups.setdefault(" · ".join(s.like.series), []).append(float(value))
+    share = lambda n, own: (n * own / whole + _SHRINK) / (n + _SHRINK)  # noqa: E731
+    return {series: share(len(own), float(np.quantile(own, INSIDE))) for series, own in sorted(groups.items())}
+
+
+# ---- from a calibration to predictions
+
+
+def fitted_as(calibration: Calibration, family: str, known: Sequence[Sample]) -> Fitted:
+    """A calibration's family with the samples whose residuals correct their series."""
+    pace = _values(calibration, PACE) if family.startswith("ttft") else None
+    logs = np.log(_values(calibration, family))
+    return Fitted(family, Fit(logs, np.zeros((len(logs), len(logs)))),
+                  tuple(s for s in known if s.family == family), pace)
+
+
+def predictions(calibration: Calibration, known: Sequence[Sample], found: Sequence[Sample]) -> list[Predicted]:
+    """Every sample predicted, in the order given; one that is known itself is predicted from the others."""
+    made: dict[int, Predicted] = {}
+    for family in sorted({s.family for s in found}):
+        rows = [i for i, s in enumerate(found) if s.family == family]
+        if family not in calibration.families:
+            continue
+        given = [found[i] for i in rows]
+        made |= dict(zip(rows, _predicted(calibration, fitted_as(calibration, family, known), given), strict=True))
+    return [made[i] for i in sorted(made)]
+
+
+def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]) -> list[Predicted]:
+    family, result = calibration.families[fitted.family], corrected(fitted, given)
+    listed = []
+    for i, s in enumerate(given):
+        basis = "seen" if result.sized[i] else "near" if result.seen[i] else "unseen"
+        band: Band = getattr(family, basis)
+        scale = float(result.spread[i]) if result.seen[i] else 1.0
+        scale *= family.spread.get(" · ".join(s.like.series), 1.0) if basis == "seen" else 1.0
+        at = float(result.logs[i])
+        listed.append(Predicted(s, float(np.exp(at)), float(np.exp(at + scale * band.low)),
+                                float(np.exp(at + scale * band.high)), basis))
+    return listed

@@ -1,0 +1,130 @@
+"""Predictions beside measurements, summed up: errors and coverage by metric and by group, and why rows have none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from rackline.decisions.calibrated_from import Predicted, predictions
+from rackline.decisions.samples import Sample, samples
+from rackline.facts.calibration import Calibration, calibration
+from rackline.facts.measurements import Measured
+from rackline.facts.observations import Observations, bundled
+
+GROUP = ("source", "model", "chip", "engine", "precision", "mode")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Rows with predictions, rows without and why, lines that could not be read."""
+
+    name: str
+    predicted: tuple[Predicted, ...]
+    refused: tuple[tuple[Measured, str], ...]
+    faults: tuple[tuple[str, str], ...]
+
+
+@cache
+def known() -> tuple[Sample, ...]:
+    """The bundled measurements as samples."""
+    return tuple(samples(bundled().rows)[0])
+
+
+def judge(found: Observations, by: Calibration | None = None) -> Judged:
+    """Every row predicted by a calibration, or the reason why not; bundled rows from the others of their series."""
+    by = by or calibration()
+    given, refused = (list(known()), samples(found.rows)[1]) if found is bundled() else samples(found.rows)
+    lacking = [(s.row, f"no calibration of {s.family}") for s in given if s.family not in by.families]
+    given = [s for s in given if s.family in by.families]
+    return Judged(found.name, tuple(predictions(by, known(), given)), (*refused, *lacking), found.faults)
+
+
+def summary(found: Sequence[Predicted]) -> dict[str, Any]:
+    """Count, median and mean absolute error, bias, ninetieth percentile, share inside the interval; ratios.
+
+    Errors are of the published figure: of tokens per second where that is what was measured.
+    """
+    error = np.array([figure_error(p) for p in found])
+    size = np.abs(error)
+    if not len(size):
+        return {"n": 0, "median_ape": None, "mape": None, "bias": None, "p90_ape": None, "coverage90": None}
+    return {"n": len(size), "median_ape": float(np.median(size)), "mape": float(size.mean()),
+            "bias": float(error.mean()), "p90_ape": float(np.quantile(size, 0.9)),
+            "coverage90": float(np.mean([p.inside for p in found]))}
+
+
+def figure_error(p: Predicted) -> float:
+    """Relative error of the published figure: a rate errs the other way round than its seconds."""
+    return p.error if p.sample.row.unit == "seconds" else p.sample.seconds / p.seconds - 1.0
+
+
+def metrics(judged: Judged) -> dict[str, dict[str, Any]]:
+    """The summary of every metric, with its rows refused by reason."""
+    refused: dict[str, Counter] = {}
+    for row, reason in judged.refused:
+        refused.setdefault(row.metric, Counter())[reason] += 1
+    names = sorted({p.sample.row.metric for p in judged.predicted} | set(refused))
+    return {name: summary([p for p in judged.predicted if p.sample.row.metric == name])
+            | {"refused": dict(sorted(refused.get(name, {}).items()))} for name in names}
+
+
+def group_of(p: Predicted) -> tuple[str, ...]:
+    """Source, model, chip, engine, precision, together or apart."""
+    return tuple(getattr(p.sample.like, name) for name in GROUP)
+
+
+def groups(judged: Judged) -> list[dict[str, Any]]:
+    """The summary of every group and metric, with how its rows were known."""
+    return [dict(zip(GROUP, key[:-1], strict=True)) | {"metric": key[-1]} | summary(rows)
+            | {"refused": {}, "basis": dict(Counter(p.basis for p in rows))}
+            for key, rows in sorted(_gathered(judged.predicted, lambda p: (*group_of(p), p.sample.row.metric)).items())]
+
+
+def refused_groups(judged: Judged) -> list[dict[str, Any]]:
+    """Rows refused by source, model, hardware, engine, precision and metric: the row's own words."""
+    named = _gathered(judged.refused, lambda r: (r[0].source[:40], r[0].model, r[0].hardware, r[0].engine,
+                                                 r[0].formats.weights, r[0].metric))
+    keys = ("source", "model", "chip", "engine", "precision", "metric")
+    return [dict(zip(keys, key, strict=True)) | {"mode": "", **summary([])}
+            | {"refused": dict(Counter(reason for _, reason in rows)), "basis": {}}
+            for key, rows in sorted(named.items())]
+
+
+def _gathered(rows: Iterable[Any], key: Callable[[Any], tuple]) -> dict[tuple, list]:
+    found: dict[tuple, list] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def by_basis(judged: Judged) -> dict[str, dict[str, dict[str, Any]]]:
+    """Summaries by metric and by what predictions rest on."""
+    found = _gathered(judged.predicted, lambda p: (p.sample.row.metric, p.basis))
+    made: dict[str, dict[str, dict[str, Any]]] = {}
+    for (metric, basis), rows in sorted(found.items()):
+        made.setdefault(metric, {})[basis] = summary(rows)
+    return made
+
+
+def reason(p: Predicted) -> str:
+    """What is known about a row that is far off."""
+    s = p.sample
+    if s.like.flag:
+        return f"suspect: {s.like.flag}"
+    if p.basis == "unseen":
+        return "a series never seen: the pooled clock"
+    if p.basis == "near":
+        return "a series seen in other parallel sizes only"
+    if not s.like.version and s.like.engine in ("vllm", "sglang", "tensorrt-llm"):
+        return "engine version not recorded"
+    return "its neighbours in the series were measured otherwise"
+
+
+def worst(judged: Judged, count: int) -> list[Predicted]:
+    """The rows furthest off, by ratio."""
+    return sorted(judged.predicted, key=lambda p: -abs(np.log(p.seconds / p.sample.seconds)))[:count]

@@ -1,0 +1,111 @@
+"""How accurate is it: predictions of measured rows, errors by metric and group, the worst rows, the rows without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rackline.decisions import judging
+from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
+from rackline.decisions.judging import Judged
+from rackline.errors import BadInput
+from rackline.facts.calibration import calibration, read_calibration
+from rackline.facts.observations import bundled, observations
+
+WORST = 12
+_ERRORS = (Column("rows", "count"), Column("median", "ratio"), Column("mean", "ratio"), Column("bias", "ratio"),
+           Column("p90", "ratio"), Column("in the 90 % interval", "ratio"))
+_KEYS = ("n", "median_ape", "mape", "bias", "p90_ape", "coverage90")
+
+
+def answer(q: Any) -> Answer:
+    """The error table of a file of measurements, or of all bundled ones; BadInput where no row can be predicted."""
+    by = read_calibration(q.calibration) if q.calibration else calibration()
+    found = observations(q.against) if q.against else bundled()
+    judged = judging.judge(found, by)
+    if not judged.predicted and not judged.refused:
+        raise BadInput("--against", "must hold measurements", found.name)
+    if not judged.predicted:
+        row, why = judged.refused[0]
+        raise BadInput("--against", "must hold at least one row that can be predicted", f"{row.id}: {why}",
+                       f"{len(judged.refused):,} rows refused")
+    return Answer("validate", headline(judged), "calibrated", tables(judged, q.top), (plot(judged),), notes(judged),
+                  data=data(judged, q.top))
+
+
+def headline(judged: Judged) -> str:
+    """One sentence: how many rows, how far off."""
+    parts = [f"{name} {_percent(m['median_ape'])} median, {_percent(m['mape'])} mean of {m['n']:,}"
+             for name, m in judging.metrics(judged).items() if m["n"]]
+    return (f"{len(judged.predicted):,} rows of {judged.name} predicted: {'; '.join(parts[:3])}"
+            f"{'; …' if len(parts) > 3 else ''}. {len(judged.refused) + len(judged.faults):,} without a prediction.")
+
+
+def _percent(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def tables(judged: Judged, top: int) -> tuple[Table, ...]:
+    """By metric, by basis, by group, the worst rows, the reasons of rows without a prediction."""
+    line = lambda m: tuple(m[key] for key in _KEYS)  # noqa: E731
+    found = judging.metrics(judged)
+    metric = Table("Absolute error by metric", (Column("metric"), *_ERRORS),
+                   tuple((name, *line(m)) for name, m in found.items() if m["n"]))
+    basis = Table("What the predictions rest on", (Column("metric"), Column("series"), *_ERRORS),
+                  tuple((name, _BASES[b], *line(m)) for name, each in judging.by_basis(judged).items()
+                        for b, m in each.items()))
+    group = Table("By group", (*(Column(name) for name in judging.GROUP), Column("metric"), *_ERRORS),
+                  tuple((*(g[key] for key in judging.GROUP), g["metric"], *line(g)) for g in judging.groups(judged)))
+    return (metric, basis, group, _worst(judged, top), *_reasons(judged))
+
+
+_BASES = {"seen": "seen, in these sizes", "near": "seen, in other parallel sizes", "unseen": "never seen: pooled"}
+
+
+def _worst(judged: Judged, top: int) -> Table:
+    columns = (Column("row"), Column("what"), Column("measured", "seconds"), Column("predicted", "seconds"),
+               Column("error", "ratio"), Column("why"))
+    return Table("Furthest off (seconds of the pass or token)", columns, tuple(
+        (p.sample.row.id, f"{p.sample.row.metric} {p.sample.like.model} {p.sample.like.chip} {p.sample.like.engine}",
+         p.sample.seconds, p.seconds, p.error, judging.reason(p)) for p in judging.worst(judged, top)))
+
+
+def _reasons(judged: Judged) -> tuple[Table, ...]:
+    rows = [(metric, why, float(count)) for metric, m in judging.metrics(judged).items()
+            for why, count in m["refused"].items()]
+    rows += [(where, why, 1.0) for where, why in judged.faults[:WORST]]
+    if not rows:
+        return ()
+    return (Table("Without a prediction", (Column("metric or line"), Column("why"), Column("rows", "count")),
+                  tuple(rows)),)
+
+
+def plot(judged: Judged) -> Plot:
+    """Predicted against measured seconds, and the line where they are equal."""
+    names = sorted({p.sample.row.metric for p in judged.predicted})
+    of = lambda name: [p for p in judged.predicted if p.sample.row.metric == name]  # noqa: E731
+    series = [Series(name, [p.sample.seconds for p in of(name)], [p.seconds for p in of(name)], marks=True)
+              for name in names]
+    ends = [min(p.sample.seconds for p in judged.predicted), max(p.sample.seconds for p in judged.predicted)]
+    return Plot("Predicted against measured", Axis("measured", "seconds", log=True),
+                Axis("predicted", "seconds", log=True), (Series("equal", ends, ends), *series))
+
+
+def notes(judged: Judged) -> tuple[str, ...]:
+    """What the table can and cannot say."""
+    few = [name for name, f in calibration().families.items() if f.few]
+    seen = "Bundled rows are predicted from the others of their series: their own configuration is left out."
+    said = [seen] if judged.name == bundled().name else []
+    said.append("Intervals hold nine of ten rows of the kind; series never seen get the pooled clock's wider one.")
+    said += [f"{len(judged.faults)} lines could not be read."] if judged.faults else []
+    return (*said, *(f"{name}: too few rows, held at the pooled values." for name in few))
+
+
+def data(judged: Judged, top: int) -> dict[str, Any]:
+    """What --json prints."""
+    return {"rows": len(judged.predicted), "metrics": judging.metrics(judged), "by_basis": judging.by_basis(judged),
+            "groups": [*judging.groups(judged), *judging.refused_groups(judged)],
+            "faults": [{"where": where, "why": why} for where, why in judged.faults],
+            "worst": [{"id": p.sample.row.id, "metric": p.sample.row.metric, "measured": p.sample.seconds,
+                       "predicted": p.seconds, "low": p.low, "high": p.high, "error": p.error,
+                       "basis": p.basis, "why": judging.reason(p)} for p in judging.worst(judged, top)]}
+

@@ -1,0 +1,72 @@
+"""Calibrations: coefficients fitted to measurements, each a Fact with the rows that it came from; read from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rackline.errors import BadInput
+from rackline.facts.fact import Fact, Record
+
+_BUNDLED = Path(__file__).parent / "data" / "calibration" / "clock.json"
+
+
+class Band(Record):
+    """Where nine of ten measured values lie: logarithms of measured over predicted, and of how many rows.
+
+    Where a series was seen, in units of its correction's own spread.
+    """
+
+    low: float
+    high: float
+    rows: int
+
+
+class Family(Record):
+    """One metric's coefficients by name, how its errors spread, and the number of rows they came from.
+
+    seen: of series and parallel sizes seen; near: of a series seen in other sizes; unseen: of another series.
+    `spread` by series (joined by " · "): how much wider its own errors are than the family's.
+    """
+
+    coefficients: dict[str, Fact]
+    rows: int
+    seen: Band
+    near: Band
+    unseen: Band
+    few: bool = False  # too few rows: held at another calibration's values, bands widened
+    spread: dict[str, float] = {}
+
+
+class Calibration(Record):
+    """A calibration: its families by name, and where it came from."""
+
+    name: str
+    source: str
+    families: dict[str, Family]
+
+
+@cache
+def calibration() -> Calibration:
+    """The bundled calibration."""
+    return read_calibration(_BUNDLED)
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """A calibration from a file that `rackline calibrate --to` wrote; BadInput where it is none."""
+    file = Path(path)
+    try:
+        return Calibration.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote", first) from None
+
+
+def as_data(found: Calibration) -> Mapping[str, Any]:
+    """The calibration as JSON values, without what is not set."""
+    return found.model_dump(exclude_none=True, exclude_defaults=True)
