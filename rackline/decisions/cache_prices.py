@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +70,8 @@ def _names(ways: Sequence[Cost]) -> tuple[str, str]:
     return ways[0].name, ways[1].name
 
 
-def _both(values: object) -> tuple[float, float]:
-    first, second = values  # type: ignore[misc]
+def _both(values: Iterable[float]) -> tuple[float, float]:
+    first, second = values
     return float(first), float(second)
 
 

@@ -105,14 +105,15 @@ def envelope(ways: Sequence[Cost]) -> tuple[Span, ...]:
     Of ways that cost the same, the one named first.
     """
     now = min(ways, key=lambda way: (way.retrieve, way.hold))
-    spans, start = [], 0.0
+    spans: tuple[Span, ...] = ()
+    start = 0.0
     while True:
         later = [(_takes_over(now, way, start), way.hold, i) for i, way in enumerate(ways) if way.hold < now.hold]
         if not later:
             return (*spans, Span(now, start, float("inf")))
         end, _, i = min(later)
         if end > start:
-            spans.append(Span(now, start, end))
+            spans = (*spans, Span(now, start, end))
         now, start = ways[i], end
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,7 +128,8 @@ def _notes(w: Waited) -> Iterator[str]:
            "object store, whose capacity here is nominal) the device's time overstates a return.")
     weights = float(weight_bytes(case.server.model, case.layout)) / case.server.machine.chip.memory_capacity.value
     yield (f"The chip's memory at its share of ${case.price.value:g} an hour; weights fill "
-           f"{units.show(weights, 'ratio')} of it here, so a byte that is free for KV is really {1 / max(1 - weights, 1e-3):.3g}× as dear.")
+           f"{units.show(weights, 'ratio')} of it here, so a byte that is free for KV is really "
+           f"{1 / max(1 - weights, 1e-3):.3g}× as dear.")
     for name, better in beaten(w.ways, w.spans).items():
         yield f"{name} is never the cheapest: {better} costs less even where it comes nearest."
     yield ("Dropping after “keep at most” costs less than twice what knowing the next use would; with uses at random "
@@ -144,7 +146,8 @@ def _explain(w: Waited) -> Iterator[Line]:
                C=machine.chip.memory_capacity.value)
     unit = float(w.case.unit)
     yield Line("computing it again", "price*chips/3600*time/prompts",
-               f"{w.case.price.value:g} × {machine.chips} / 3600 × {w.again.latency:.4g} / prompts of a pass on {unit:,.0f} ranks", w.again.retrieve, "dollars")
+               f"{w.case.price.value:g} × {machine.chips} / 3600 × {w.again.latency:.4g} / prompts of a pass on "
+               f"{unit:,.0f} ranks", w.again.retrieve, "dollars")
     for place in places(machine, w.case.price.value):
         known = {"n": n, "C": place.capacity, "W": place.bandwidth, "byte_price": place.byte_price}
         yield line(f"{place.name}: hold for an hour", tiers.hold_cost, "dollars", n=n, hold=3600.0,
@@ -153,7 +156,7 @@ def _explain(w: Waited) -> Iterator[Line]:
             yield line(f"{place.name}: its device's time for a return", tiers.retrieve_cost, "dollars", **known)
             yield line(f"{place.name}: drain time", operating.drain_time, "seconds", C=place.capacity,
                        W=place.bandwidth)
-    for near, far in zip(w.spans, w.spans[1:], strict=False):
+    for near, far in pairwise(w.spans):
         yield line(f"from {near.cost.name} to {far.cost.name}", tiers.break_even, "seconds",
                    retrieve_near=near.cost.retrieve, retrieve_far=far.cost.retrieve, hold_near=near.cost.hold,
                    hold_far=far.cost.hold)

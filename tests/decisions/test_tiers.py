@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_along_the_envelope_holding_gets_cheaper_and_returning_dearer(pairs):
     spans = envelope(_ways(pairs))
     assert spans[0].start == 0
     assert spans[-1].end == np.inf
-    for near, far in zip(spans, spans[1:], strict=False):
+    for near, far in pairwise(spans):
         assert near.end == far.start > near.start
         assert near.cost.hold > far.cost.hold
         assert near.cost.retrieve <= far.cost.retrieve
