@@ -219,6 +219,18 @@ def _machine(param: Param, given: Any, others: Mapping[str, Any]) -> Any:
     return machine if chips is None else machine.with_chips(chips)
 
 
+def _several(param: Param, given: Any, others: Mapping[str, Any]) -> tuple:
+    """Machines or models from "a,b" or a list of names and records; --chips is not theirs."""
+    one = {"machines": _machine, "models": _model}[param.kind]
+    given = [piece for piece in given.split(",") if piece.strip()] if isinstance(given, str) else given
+    if not isinstance(given, list | tuple) or not 1 <= len(given) <= _MOST_BESIDE:
+        raise BadInput(param.flag, f"must be 1 to {_MOST_BESIDE} names", given)
+    return tuple(one(param, each, {}) for each in given)
+
+
+_MOST_BESIDE = 8
+
+
 def _record(param: Param, given: Any, module: str, name: str) -> Any:
     if not isinstance(given, getattr(import_module(module), name)):
         raise BadInput(param.flag, f"must be a name, a file or a {name} record", given)
@@ -265,5 +277,5 @@ READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
     "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
     "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "priced_tiers": _priced_tiers,
-    "new_file": _new_file, "kept_file": _new_file, "number": _real,
+    "machines": _several, "models": _several, "new_file": _new_file, "kept_file": _new_file, "number": _real,
 }

@@ -6,11 +6,19 @@ A question's dataclass is what its `run` receives: models, machines and numbers,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rackline.decisions.declare import CHIPS as _CHIPS
+from rackline.decisions.declare import KV as _KV
+from rackline.decisions.declare import MODEL as _MODEL
+from rackline.decisions.declare import ON as _ON
+from rackline.decisions.declare import PRICE as _PRICE
+from rackline.decisions.declare import WEIGHTS as _WEIGHTS
+from rackline.decisions.declare import param
 from rackline.decisions.kinds import Param, read
+from rackline.decisions.questions_memory import Context, Modes, Tiers
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -20,14 +28,6 @@ if TYPE_CHECKING:
     from rackline.facts.traces import Trace
     from rackline.facts.traces.servegen import Population
     from rackline.systems.layout import Layout
-
-
-def param(kind: str, help: str, *, default: Any = MISSING, flag: str = "", **bounds: Any) -> Any:
-    """A field of a question; without a default it must be given. A flag without dashes is given by its place.
-
-    `bounds`: choices, least, most, as in kinds.Param.
-    """
-    return field(default=default, metadata={"param": Param(kind, help, flag, **bounds)})
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,6 @@ class Facts:
 
     name: str | Any = param("thing", "a model, chip or machine: a bundled name or a file (by default every name)",
                             flag="NAME", default=None)
-
-
-_MODEL = "a bundled name, a config.json or a folder with one"
-_ON = "a bundled chip or machine, or a hardware file"
-_CHIPS = "chips in all (by default the machine's own number)"
-_WEIGHTS = "number format of the weights: bf16, fp8, nvfp4 … (by default the model's own)"
-_KV = "number format of the KV cache (by default the model's own)"
-_PRICE = 'dollars per chip-hour: 2.5 or "2.5 $/h" (by default the machine\'s own)'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,29 +208,6 @@ class Capacity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tiers:
-    """rackline tiers: keep, offload or recompute a context's KV."""
-
-    model: Model = param("model", _MODEL, flag="MODEL")
-    on: Machine = param("machine", _ON)
-    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
-    context: float = param("tokens", "tokens whose KV waits", default=32768.0)
-    tiers: tuple | None = param("priced_tiers", "memories behind the chips, per chip: names, "
-                                '"host:256GB@63GB/s@0.15$/GB/month", or a file (by default the machine\'s own)',
-                                default=None)
-    hold: float | None = param("seconds", 'time until the next use, to compare at: 300 or "5 min"', default=None,
-                               least=0)
-    ttft: float | None = param("seconds", "most time of a return: slower ways are left out", default=None)
-    trace: Trace | None = param("trace", "a request trace with prefix hashes, for the best mix of sizes: mooncake-conv",
-                                default=None)
-    layout: Layout | None = param("layout", "parallel sizes of the prefill (by default the cheapest that fits)",
-                                  default=None)
-    weights: str | None = param("format", _WEIGHTS, default=None)
-    kv: str | None = param("format", _KV, default=None)
-    price: float | None = param("dollars_per_hour", _PRICE, default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Lecture:
     """rackline lecture: the lecture's figures computed again."""
 
@@ -291,6 +260,12 @@ _ALL = (
     Question("tiers", "Where a context's KV should wait: each memory and recomputing against hold time, break-evens",
              Tiers, _DECISIONS + "tiers:answer",
              'rackline tiers deepseek-v3 --on gb200-nvl72 --context 32k --hold "5 min"'),
+    Question("modes", "Fast, standard and slow service: price multiple against speed multiple, where both ends stop",
+             Modes, _DECISIONS + "modes:answer",
+             "rackline modes deepseek-v3 --on gb200-nvl72 --beside dgx-h200 --drafted 3"),
+    Question("context", "What long contexts cost: 8k to 100M tokens, by kind of attention, and what takes over where",
+             Context, _DECISIONS + "contexts:answer",
+             "rackline context deepseek-v3 --on gb200-nvl72 --beside llama-3.1-405b"),
     Question("trace", "What is in a request trace: rates, burstiness, lengths, prefix reuse, sessions",
              TraceSummary, _DECISIONS + "trace:answer", "rackline trace azure-conv"),
     Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",

@@ -23,7 +23,7 @@ _TAKES = {
     "count": "N", "int": "N", "count_range": "N|RANGE", "token_range": "TOKENS|RANGE",
     "format": "FORMAT", "path": "FILE", "machine": "MACHINE",
     "model": "MODEL", "layout": "SIZES", "flag": "", "new_file": "FILE", "trace": "FILE", "number": "X",
-    "tiers": "TIERS", "kept_file": "FILE", "priced_tiers": "TIERS|FILE",
+    "tiers": "TIERS", "kept_file": "FILE", "priced_tiers": "TIERS|FILE", "machines": "MACHINES", "models": "MODELS",
 }
 
 
