@@ -1,4 +1,4 @@
-"""Cost per token against context: at every length the best layout and the most users that fit, and what fills a pass."""
+"""Cost per token against context: at every length the best layout and the most users that fit, and what takes long."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Curve:
 
     name: str
     server: Server
+    layout: Layout  # of every context, sizes as arrays
     contexts: np.ndarray
     cost: np.ndarray
     prefill: np.ndarray
@@ -102,7 +103,7 @@ def _described(name: str, case: Case, contexts: np.ndarray, fitting: list[Layout
     prompt = _parts(prompts.step(prompts.unit, contexts))
     attention = prompt["attention's arithmetic"]
     share = attention / (attention + prompt["weights' arithmetic"])
-    return Curve(name, case.server, contexts, best["decode"], best["prefill"],
+    return Curve(name, case.server, own.layout, contexts, best["decode"], best["prefill"],
                  np.where(fits, batch * own.layout.replicas, 0.0), np.where(fits, step.time, np.inf), parts, share)
 
 

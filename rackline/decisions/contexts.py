@@ -53,5 +53,5 @@ def answer(q: Any) -> Answer:
 
 def _contexts(given: tuple[float, ...] | None) -> np.ndarray:
     if given is None:
-        return np.geomspace(SHORT, LONG, _POINTS).round()
+        return np.unique(np.concatenate([np.geomspace(SHORT, LONG, _POINTS).round(), contexts_view.NAMED]))
     return np.array(given, dtype=float)

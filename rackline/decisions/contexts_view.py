@@ -11,18 +11,21 @@ import numpy as np
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
 from rackline.decisions.cite import cite
-from rackline.decisions.context_costs import Curve, curve, longest, quadratic, reaches, stretches
+from rackline.decisions.context_costs import Curve, longest, quadratic, reaches, stretches
 from rackline.decisions.context_kinds import HOW
 from rackline.decisions.equations import line
-from rackline.facts.fact import Fact
+from rackline.decisions.money import chip_price
+from rackline.decisions.stepped import SIZES
+from rackline.decisions.stepping import Case
 from rackline.facts.machine import Machine
 from rackline.physics import blackboard, operating
+from rackline.systems.layout import Layout
 from rackline.systems.symbols import symbols
 
 if TYPE_CHECKING:
     from rackline.decisions.contexts import Contexts
 
-_NAMED = (8e3, 32e3, 128e3, 200e3, 1e6, 10e6, 100e6)  # tokens at which tables tell a curve
+NAMED = (8e3, 32e3, 128e3, 200e3, 1e6, 10e6, 100e6)  # tokens at which tables tell a curve
 TODAY, PREMIUM = 200e3, 1.5  # the lecture: contexts hover around it; a price half as high again past it
 
 
@@ -35,7 +38,7 @@ def answer(c: Contexts) -> Answer:
 def _named(found: Curve) -> list[float]:
     """Contexts to tell, within the curve; the ends where it holds none of them."""
     low, high = float(found.contexts[0]), float(found.contexts[-1])
-    return [x for x in _NAMED if low < x <= high] or [high]
+    return [x for x in NAMED if low < x <= high] or [high]
 
 
 def _tokens(context: float) -> str:
@@ -98,6 +101,11 @@ def _own(c: Contexts) -> Table:
     return Table(f"{own.name}: what fills a token's time (parts overlap)", columns, tuple(rows))
 
 
+def _unlike(c: Contexts) -> Iterator[Curve]:
+    """Every curve but kinds that the model has already."""
+    yield from (c.own, *c.others, *(k for k in c.kinds if not np.allclose(k.cost, c.own.cost)))
+
+
 def _series(name: str, x: np.ndarray, y: np.ndarray) -> Series:
     fits = np.isfinite(y) & (y > 0)
     return Series(name, x[fits].tolist(), y[fits].tolist())
@@ -106,7 +114,7 @@ def _series(name: str, x: np.ndarray, y: np.ndarray) -> Series:
 def _costs(c: Contexts) -> Plot:
     return Plot("Cost of an output token against context", Axis("tokens cached per sequence", "tokens", log=True),
                 Axis("$ per million output tokens", "dollars", log=True),
-                tuple(_series(k.name, k.contexts, k.cost) for k in c.all), ((TODAY, "today"),))
+                tuple(_series(k.name, k.contexts, k.cost) for k in _unlike(c)), ((TODAY, "today"),))
 
 
 def _parts(c: Contexts) -> Plot:
@@ -119,7 +127,7 @@ def _parts(c: Contexts) -> Plot:
 def _prompts(c: Contexts) -> Plot:
     return Plot("Cost of a prompt token against the prompt's length", Axis("tokens of the prompt", "tokens", log=True),
                 Axis("$ per million prompt tokens", "dollars", log=True),
-                tuple(_series(k.name, k.contexts, k.prefill) for k in c.all), ((TODAY, "today"),))
+                tuple(_series(k.name, k.contexts, k.prefill) for k in _unlike(c)), ((TODAY, "today"),))
 
 
 def _notes(c: Contexts) -> Iterator[str]:
@@ -132,11 +140,11 @@ def _notes(c: Contexts) -> Iterator[str]:
            + "; ".join(f"{name}: {how}" for name, how in HOW.items()) + ".")
     if own.contexts[0] < TODAY < longest(own):
         yield _why_today(own)
-    yield (f"A price {PREMIUM:g}× as high from {_tokens(TODAY)} on, as one provider asks, covers costs that rise with the "
-           f"context to {_tokens(PREMIUM * TODAY)} only.")
+    yield (f"A price {PREMIUM:g}× as high from {_tokens(TODAY)} on, as one provider asks, covers costs that rise with "
+           f"the context to {_tokens(PREMIUM * TODAY)} only.")
     yield ("Capacity and bandwidth are one wall where all KV is read: the memory is drained once a step whatever the "
-           "context, and holds ever fewer users. Sparse attention reads little and keeps everything: there capacity "
-           "alone remains, as weights that too few users share.")
+           "context, and holds ever fewer users. Sparse attention reads little and keeps everything: what remains is "
+           "its indexer's reading, still linear, and capacity, as weights that too few users share.")
 
 
 def _why_today(own: Curve) -> str:
@@ -173,19 +181,19 @@ def _explain(c: Contexts) -> Iterator[Line]:
 
 def _sources(c: Contexts) -> Iterator[Source]:
     own = c.own
-    at = np.array([min(TODAY, longest(own))])
+    at = int(np.argmin(np.abs(np.log(own.contexts / min(TODAY, longest(own))))))
+    layout = Layout(*(int(getattr(own.layout, name)[at]) for name in SIZES))
+    context = float(own.contexts[at])
 
     def cost(machine: Machine) -> float:
-        return float(curve(own.name, replace(own.server, machine=machine), _price(c, machine), at).cost[0])
+        case = Case(replace(own.server, machine=machine), layout, "decode", 0.0, chip_price(machine, c.question.price))
+        batch = np.maximum(1.0, case.largest_batch(context))
+        return float(case.cost(case.step(batch, context).time, batch, context))
 
     yield from cite(cost, own.server.machine)
     yield Source("price per chip-hour", c.price.shown(), c.price.source, c.price.date)
     for k in (own, *c.others):
         yield Source("model configuration", k.name, k.server.model.source, "")
-
-
-def _price(c: Contexts, machine: Machine) -> Fact:
-    return c.price if c.question.price is not None or machine.price is None else machine.price
 
 
 def data(c: Contexts) -> dict[str, Any]:

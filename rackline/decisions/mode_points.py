@@ -77,7 +77,8 @@ class Service:
 def service(server: Server, context: float, price: Fact, drafted: int, acceptance: float) -> Service:
     """The frontier of a machine; without points where nothing fits."""
     case = Case(server, Layout(), "verify" if drafted else "decode", float(drafted), price)
-    fitting = [x for x in layouts(server.model, server.machine) if not why_not(server.model, server.machine, x, context)]
+    model, machine = server.model, server.machine
+    fitting = [x for x in layouts(model, machine) if not why_not(model, machine, x, context)]
     kept: dict[int, Point] = {}
     for start in range(0, len(fitting), _GROUP):
         for point in _cheapest(case, context, acceptance, fitting[start : start + _GROUP]):

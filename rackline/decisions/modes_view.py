@@ -33,8 +33,8 @@ def headline(c: Compared) -> str:
     meant = f"standard is {1 / own.standard.tpot:,.3g} tok/s at {units.show(own.standard.cost, 'dollars')} a million"
     lecture = ("2.5× the speed is out of reach" if own.quicker is None else
                f"2.5× the speed costs {own.price(own.quicker):.3g}× (the lecture's products ask 6×)")
-    return (f"{s.case.server.model.name} on {s.case.server.machine.title} at {c.question.context:,.0f} tokens: {meant}; "
-            f"{lecture}, fast ends at {own.speed(fast):.3g}× for {own.price(fast):.3g}×, slow at "
+    where = f"{s.case.server.model.name} on {s.case.server.machine.title} at {c.question.context:,.0f} tokens"
+    return (f"{where}: {meant}; {lecture}, fast ends at {own.speed(fast):.3g}× for {own.price(fast):.3g}×, slow at "
             f"{own.speed(slow):.3g}× for {own.price(slow):.3g}×.")
 
 
