@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 MODULES = ("blackboard", "operating", "passes_and_prices", "attention", "experts", "collectives", "cuts",
-           "capacity", "parameters")
+           "capacity", "parameters", "tiers", "speculation")
 PAGE = Path(__file__).with_name("blackboard.md")
 OPENING = """# The blackboard
 

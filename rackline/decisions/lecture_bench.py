@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackline.facts import hardware
 from rackline.facts.fact import Fact
 from rackline.facts.formats import bytes_per_number
-from rackline.facts.machine import Chip, Machine
+from rackline.facts.machine import Chip, Machine, Tier
 from rackline.facts.model import Attention, FeedForward, Model
 from rackline.facts.models import model as read_model
 from rackline.physics.attention import pair_flops
@@ -30,11 +30,12 @@ DRAINS = ("h100", "b200", "gb200", "a100", "b300", "mi300x", "mi325x", "tpu-v5p"
 
 @dataclass(frozen=True)
 class Bench:
-    """Readers of models, machines and chips by name."""
+    """Readers of models, machines, chips and memory tiers by name."""
 
     model: Callable[[str], Model] = read_model
     machine: Callable[[str], Machine] = hardware.machine
     chip: Callable[[str], Chip] = hardware.chip
+    tier: Callable[[str], Tier] = hardware.tier
 
     def on(self, model: str, machine: str) -> Symbols:
         """The lecture's symbols of a model on all chips of a machine."""

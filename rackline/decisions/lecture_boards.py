@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rackline.decisions import lecture_cuts, lecture_racks, lecture_step, lecture_traffic
+from rackline.decisions import lecture_cuts, lecture_memory, lecture_racks, lecture_step, lecture_traffic
 from rackline.decisions.lecture_bench import Bench
 from rackline.decisions.lecture_claim import Claim
 from rackline.errors import unknown
@@ -24,7 +24,7 @@ class Board:
 
 
 BOARDS = (
-    Board("modes", "Fast and slow mode", lecture_step.modes, (("A7", "speculative decoding, multi-token prediction"),)),
+    Board("modes", "Fast and slow mode", lecture_step.modes, (("A7", "speculative decoding, executed"),)),
     Board("roofline", "The time of one step", lecture_step.roofline),
     Board("latency", "Latency against batch", lecture_step.latency),
     Board("context", "The balance context and sparse attention", lecture_step.context),
@@ -54,11 +54,9 @@ BOARDS = (
            ("F7", "designing tiers"))),
     Board("prefill", "Prefill against decode", lecture_traffic.prefill,
           (("F3", "output over input price of providers"),)),
-    Board("quadratic", "Attention's own arithmetic", lecture_traffic.quadratic,
-          (("G4", "why contexts stopped growing: the curves to 100M tokens"),)),
-    Board("tiers", "Keeping or recomputing a context", None,
-          (("F4", "cached input: hit, write and hold prices"), ("G1", "cost of keeping a token's KV"),
-           ("G2", "drain time of DDR, flash and disk"), ("G3", "tiers under real traffic"))),
+    Board("quadratic", "Attention's own arithmetic", lecture_traffic.quadratic),
+    Board("tiers", "Keeping or recomputing a context", lecture_memory.keeping,
+          (("G3", "tiers under real traffic, of which the lecture says nothing: rackline tiers --trace"),)),
     Board("ciphers", "Ciphers and reversible networks", None,
           (("H1", "Feistel construction"), ("H2", "avalanche and adversaries"), ("H3", "reversible transformer"),
            ("H4", "compute against memory"))),

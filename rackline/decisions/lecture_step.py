@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import log2
 
+from rackline.decisions import lecture_memory
 from rackline.decisions.lecture_bench import BALANCES, PUBLISHED_ACTIVE, PUBLISHED_TOTAL, Bench, attention_of, routed
 from rackline.decisions.lecture_claim import (
     ABOUT,
@@ -41,7 +42,7 @@ def modes(bench: Bench) -> Iterator[Claim]:
                             {"DeepSeek-V3 on a GB200 NVL72, 8,192 cached tokens": found.price_at(2.5)}), "count",
                 "Physics asks much less at the cheap end of the frontier, where KV and not weights fill a step; the "
                 "price steepens only near the fast end. The rest of the 6× is how the product is priced.",
-                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192")
+                "rackline modes deepseek-v3 --on gb200-nvl72 --context 8192 --drafted 0")
     s = bench.on(V3, RACK)
     floor = blackboard.latency_floor(s.w, s.N_total, s.W)
     yield Claim("A8", "fastest token over reading all weights", said("1×", 1.0, "Could you pay 100x more and somehow "
@@ -51,8 +52,9 @@ def modes(bench: Bench) -> Iterator[Claim]:
                 "There is an end, but a lower one: a user alone reads only the experts that his tokens hit. It "
                 f"comes at {found.fastest:.0f}× the speed of the cheapest point for {found.dearest:.0f}× its price; "
                 f"100× the price buys {found.speed_at(100.0):.0f}×.",
-                "rackline plan deepseek-v3 --on gb200-nvl72 --context 8192 --goal tpot")
+                "rackline modes deepseek-v3 --on gb200-nvl72 --context 8192")
     yield _slow(bench)
+    yield from lecture_memory.drafting(bench)
 
 
 def _slow(bench: Bench) -> Claim:
@@ -68,7 +70,7 @@ def _slow(bench: Bench) -> Claim:
                  ABOUT),
                  ratio_of("c(operating batch)/c(endless batch), c = t/B", found), "count",
                  "Cost per token at the operating batch over that of an endless one, DeepSeek-V3 on a GB200 NVL72: a "
-                 "slow mode saves this factor at most.", "rackline step deepseek-v3 --on gb200-nvl72 --context 8192")
+                 "slow mode saves this factor at most.", "rackline modes deepseek-v3 --on gb200-nvl72 --context 8192")
 
 
 def roofline(bench: Bench) -> Iterator[Claim]:

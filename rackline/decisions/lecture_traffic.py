@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rackline.decisions import lecture_memory
 from rackline.decisions.lecture_bench import DRAINS, Bench, pairs, spoken
 from rackline.decisions.lecture_claim import ABOUT, BALLPARK, ORDER, Claim, Said, cases, measured_on, ratio_of, said
 from rackline.facts.model import Model
@@ -203,6 +204,7 @@ def quadratic(bench: Bench) -> Iterator[Claim]:
                 "\"Notice\" is generous here: at this context attention already doubles the compute.",
                 STEP + " --context 4096,16384 --against context --batch 256")
     yield _slopes(bench)
+    yield from lecture_memory.stopped(bench)
 
 
 def _slopes(bench: Bench) -> Claim:

@@ -22,6 +22,8 @@ from rackline.decisions.questions_memory import Context, Modes, Tiers
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rackline.decisions.answer import Answer
     from rackline.facts.machine import Machine
     from rackline.facts.model import Model
@@ -205,29 +207,6 @@ class Capacity:
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tiers:
-    """rackline tiers: keep, offload or recompute a context's KV."""
-
-    model: Model = param("model", _MODEL, flag="MODEL")
-    on: Machine = param("machine", _ON)
-    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
-    context: float = param("tokens", "tokens whose KV waits", default=32768.0)
-    tiers: tuple | None = param("priced_tiers", "memories behind the chips, per chip: names, "
-                                '"host:256GB@63GB/s@0.15$/GB/month", or a file (by default the machine\'s own)',
-                                default=None)
-    hold: float | None = param("seconds", 'time until the next use, to compare at: 300 or "5 min"', default=None,
-                               least=0)
-    ttft: float | None = param("seconds", "most time of a return: slower ways are left out", default=None)
-    trace: Trace | None = param("trace", "a request trace with prefix hashes, for the best mix of sizes: mooncake-conv",
-                                default=None)
-    layout: Layout | None = param("layout", "parallel sizes of the prefill (by default the cheapest that fits)",
-                                  default=None)
-    weights: str | None = param("format", _WEIGHTS, default=None)
-    kv: str | None = param("format", _KV, default=None)
-    price: float | None = param("dollars_per_hour", _PRICE, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,6 +189,9 @@ def test_drain_time_of_each_chip(chip, drain):
     ("longest context that a 50 % premium covers", "from 200k, linear KV", 300e3),
     ("balance of a chip, F·w/(2·W)", "Rubin fp4, the most announced", 570),
     ("cost at batch 1 over the floor", "all weights charged", 5584),
+    ("time to drain DDR", "DDR5 over PCIe 5", 256 / 63), ("time to drain a spinning disk", "one nearline drive", 71429),
+    ("time to drain flash", "one NVMe drive a chip", 1326), ("time to drain flash", "over the network", 2049),
+    ("cost of holding for the drain time over cost of returning", "flash", 1.0),
 ])
 def test_check_values(what, case, expected):
     assert by_case(what)[case] == pytest.approx(expected, rel=5e-3)
@@ -202,6 +205,9 @@ def test_check_values(what, case, expected):
     ("exponent of the batch in the weights' cost", DIFFERS),
     ("domain of Rubin", DIFFERS), ("latency of a hop from rack to rack", DIFFERS),
     ("growth of sparse KV reads, 4 times the context", DIFFERS), ("place of the experts among all cuts", HOLDS),
+    ("time to drain DDR", HOLDS), ("time to drain flash", DIFFERS), ("time to drain a spinning disk", DIFFERS),
+    ("drain time nearest to a provider's one hour", CONDITION), ("cost of an output token at 1M over 200k", HOLDS),
+    ("growth of that cost with sparse attention", DIFFERS),
     ("share of an all-to-all that leaves one of two racks", HOLDS), ("worst case from arrival to token", CONDITION)])
 def test_known_differences_have_their_verdict(what, verdict):
     assert next(e.claim.verdict for e in WHOLE.entries if e.claim.what == what) == verdict
@@ -223,7 +229,8 @@ def test_lines_that_depend_on_memory_bandwidth_move_with_it(what, factor):
 def test_ledger_lines_move_with_memory_bandwidth_too():
     for what in ("price of 2.5 times the speed", "the ledger's step over the two terms'",
                  "network time over compute or memory time", "step of the other two cuts over the experts' cut",
-                 "speed of a whole step, rack over box"):
+                 "speed of a whole step, rack over box", "price of 2.5 times the speed with tokens drafted",
+                 "attention's arithmetic in a token's time at 1M"):
         assert value(what, faster(2.0)) != value(what)
 
 
