@@ -116,7 +116,7 @@ def _notes(b: Bought) -> Iterator[str]:
     q, o = b.q, b.option
     yield (f"Own machines: {q.model.name} as {o.layout.name()} ({o.mode}), {b.rate:.3g} requests/s a machine, "
            f"{units.show(o.tpot, 'seconds')} per output token, first token after {units.show(o.ttft, 'seconds')}. "
-           + ("A bound: an engine that reaches half of it doubles every volume at which it turns (--reached 50%)."
+           + ("A bound: --reached 50% asks for an engine that carries half of it."
               if q.reached == 1.0 else f"{units.show(q.reached, 'ratio')} of the bound, as asked."))
     if b.bill.offer.weights != q.model.name:
         yield f"{b.bill.offer.name} is not known to sell {q.model.name}: two models are compared, not two ways to one."

@@ -106,11 +106,20 @@ class Serving:
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """Sizes of models, arrays of shape (draws,) or numbers."""
+    """Sizes of models, arrays of shape (draws,); `weight` makes them draws of the prior."""
 
-    active: np.ndarray | float
-    total: np.ndarray | float
-    kv: np.ndarray | float
+    active: np.ndarray
+    total: np.ndarray
+    kv: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What half of the draws of log(active parameters) are drawn towards, so that prices far from the prior meet some."""
+
+    middle: np.ndarray  # (draws,)
+    width: float
 
 
 def serving(seed: int, count: int) -> Serving:
@@ -135,7 +144,7 @@ def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
     return np.sqrt(fact.low * fact.high) * np.exp(math.log(fact.high / fact.low) / _NINETY * normal)
 
 
-def sizes(seed: int, count: int, known: Iterable[Size]) -> Sizes:
+def sizes(seed: int, count: int, known: Iterable[Size], aim: Aim | None = None) -> Sizes:
     """Draws of sizes: a known model chosen at random, moved by a normal kernel on a logarithmic scale.
 
     The kernel is n^(-1/7) of the spread of the known ones (Scott 1992, three dimensions), each of which is first drawn
@@ -147,12 +156,26 @@ def sizes(seed: int, count: int, known: Iterable[Size]) -> Sizes:
     routed = sparse > _SAME
     kernel = len(active) ** (-1 / 7)
     pick, moved = rng.integers(0, len(active), count), kernel * rng.standard_normal((3, count))
-    drawn = _kernel(active, kernel)[pick] + active.std() * moved[0]
     if routed.any():
+        moved[1] *= sparse[routed].std()
         sparse[routed] = _kernel(sparse[routed], kernel)
-        moved[1] *= (total - active)[routed].std()
     beyond = np.where(routed[pick], np.maximum(0.0, sparse[pick] + moved[1]), 0.0)
-    return Sizes(np.exp(drawn), np.exp(drawn + beyond), np.exp(_kernel(kv, kernel)[pick] + kv.std() * moved[2]))
+    middle, width = _kernel(active, kernel)[pick], active.std()
+    drawn, weight = _aimed(middle + width * moved[0], middle, kernel * width, aim, rng.random(count) < 0.5)
+    return Sizes(np.exp(drawn), np.exp(drawn + beyond), np.exp(_kernel(kv, kernel)[pick] + kv.std() * moved[2]), weight)
+
+
+def _aimed(drawn: np.ndarray, middle: np.ndarray, width: float, aim: Aim | None,
+           moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws, those that move put between kernel and aim, and the prior's density over that of the mixture."""
+    if aim is None:
+        return drawn, np.ones_like(drawn)
+    share = width**2 / (width**2 + aim.width**2)
+    between, narrow = middle + share * (aim.middle - middle), aim.width * share**0.5
+    drawn = np.where(moves, between + narrow * (drawn - middle) / width, drawn)
+    there = ((drawn - between) / narrow) ** 2 / 2 + np.log(narrow)
+    here = ((drawn - middle) / width) ** 2 / 2 + np.log(width)
+    return drawn, 2.0 / (1.0 + np.exp(np.minimum(here - there, 700.0)))
 
 
 def _kernel(values: np.ndarray, kernel: float) -> np.ndarray:

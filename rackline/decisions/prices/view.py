@@ -12,12 +12,13 @@ from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, 
 from rackline.decisions.prices import doubts, prior
 from rackline.decisions.prices.design import Design
 from rackline.decisions.prices.found import Designed, Found, Quantity
-from rackline.decisions.prices.posterior import EVIDENCE
+from rackline.decisions.prices.posterior import EVIDENCE, weighted
 from rackline.decisions.prices.readings import ACTIVE, BALANCE
 from rackline.facts.api_prices import PriceTier
 
 SHOWN = ("joint", "alone", "point", "tiers", "shapes", "all")
 _BINS = 60
+_ENDS = (0.001, 0.999)  # of the prior, to which the marginals are drawn
 _FEW = 100  # effective draws below which the quantiles are rough
 _MOST_SHAPES = 12
 _KINDS = (("input", "input"), ("cached_input", "cached input"), ("cache_write_5m", "write, 5 min"),
@@ -154,13 +155,12 @@ def _marginals(found: Found) -> Iterator[Plot]:
     """Prior and posterior densities of the three sizes."""
     if not found.joint:
         return
-    alike = np.ones_like(found.joint.weights)
     for q in found.quantities[:3]:
-        low, high = (float(x) for x in np.quantile(q.values, (0.001, 0.999)))
+        low, high = (float(x) for x in weighted(q.values, found.joint.sizes.weight, _ENDS))
         edges = np.geomspace(min(low, q.after[0] / 2), max(high, 2 * q.after[2]), _BINS + 1)
         middle = [*map(float, np.sqrt(edges[1:] * edges[:-1]))]
         series = tuple(Series(name, middle, [*map(float, _density(q.values, edges, weights))])
-                       for name, weights in (("prior", alike), ("posterior", found.joint.weights)))
+                       for name, weights in (("prior", found.joint.sizes.weight), ("posterior", found.joint.weights)))
         marks = ((q.truth, "truth"),) if q.truth else ()
         yield Plot(f"{q.name[0].upper()}{q.name[1:]}", Axis(q.name, q.unit, log=True),
                    Axis("density per factor of e"), series, marks)
