@@ -57,6 +57,7 @@ def prices(bench: Bench) -> Iterator[Claim]:
                 "Half as much again covers 300k tokens of linear KV. Why 200k: no tier should end below the balance, "
                 "where cost is flat. Why 50 %: it covers the requests there are, not the window.",
                 _ASK + " --show tiers")
+    yield from _hits(bench)
 
 
 def _one_point(gemini: Offer) -> Claim:
@@ -81,7 +82,7 @@ def prefill(bench: Bench) -> Iterator[Claim]:
                 "rackline prices anthropic/claude-opus-4-8 --show alone")
 
 
-def hits(bench: Bench) -> Iterator[Claim]:
+def _hits(bench: Bench) -> Iterator[Claim]:
     """What a cache hit costs, and the way back that it pays for."""
     yield Claim("F4", "price of a cache hit over fresh input", said("1/10", 0.1, "cache hits are like 10x … if you do hit "
                 "a cache, it's 10x"), ratio_of("cached price / input price", _ratios("cached_input", "input")), "ratio",
