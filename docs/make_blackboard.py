@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = ("blackboard", "operating", "passes_and_prices", "attention", "experts", "collectives", "cuts",
+MODULES = ("blackboard", "operating", "passes_and_prices", "charges", "attention", "experts", "collectives", "cuts",
            "capacity", "parameters")
 PAGE = Path(__file__).with_name("blackboard.md")
 OPENING = """# The blackboard

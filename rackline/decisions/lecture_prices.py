@@ -62,8 +62,8 @@ def prices(bench: Bench) -> Iterator[Claim]:
 
 def _one_point(gemini: Offer) -> Claim:
     ratio = gemini.base.ratio("output", "input") or 1.0
-    return Claim("F6", "balance context that the output price says", said("200k", 2e5, "given that the bump is at 200k, "
-                 "it probably means that this is somewhat aligned with this crossover point"),
+    return Claim("F6", "balance context that the output price says", said("200k", 2e5, "given that the bump is at "
+                 "200k, it probably means that this is somewhat aligned with this crossover point"),
                  cases(charges.balance_behind_ratio, {
                      f"Gemini's {ratio:.3g}× at {length:,.0f} tokens": {"L": length, "r": ratio}
                      for length in (prior.CONTEXT.value, prior.CONTEXT.high or 0.0, 1e5)}), "tokens",
@@ -84,8 +84,9 @@ def prefill(bench: Bench) -> Iterator[Claim]:
 
 def _hits(bench: Bench) -> Iterator[Claim]:
     """What a cache hit costs, and the way back that it pays for."""
-    yield Claim("F4", "price of a cache hit over fresh input", said("1/10", 0.1, "cache hits are like 10x … if you do hit "
-                "a cache, it's 10x"), ratio_of("cached price / input price", _ratios("cached_input", "input")), "ratio",
+    yield Claim("F4", "price of a cache hit over fresh input", said("1/10", 0.1, "cache hits are like 10x … if you do "
+                "hit a cache, it's 10x"),
+                ratio_of("cached price / input price", _ratios("cached_input", "input")), "ratio",
                 "It varies by provider and model: no single ratio describes them.",
                 "rackline prices anthropic/claude-opus-4-8 --show alone")
     opus = offer("anthropic/claude-opus-4-8").base
@@ -95,8 +96,8 @@ def _hits(bench: Bench) -> Iterator[Claim]:
     found = {title: float(charges.tier_bandwidth(opus.ratio("cached_input", "input"), size, lecture_traffic.TALK_ACTIVE,
                                                  box.chip.flops["fp8"].value)) for title, size in kv.items()}
     yield Claim("F4", "bandwidth a chip that a hit at a tenth pays for, over that of host memory",
-                said("1", 1.0, "the five minutes is HBM and the hour is DDR … it might also turn out that it's one tier "
-                     "down, and it's DDR versus flash", ORDER),
+                said("1", 1.0, "the five minutes is HBM and the hour is DDR … it might also turn out that it's one "
+                     "tier down, and it's DDR versus flash", ORDER),
                 ratio_of("b/W_host, b = kv*F/(2*N_active*r)", {title: (one, host) for title, one in found.items()}),
-                "count", "A hit's price covers the way back from any faster tier than this; that rules out slow tiers for "
-                "a large KV only.", "rackline prices anthropic/claude-opus-4-8 --show alone")
+                "count", "A hit's price covers the way back from any faster tier than this; that rules out slow tiers "
+                "for a large KV only.", "rackline prices anthropic/claude-opus-4-8 --show alone")

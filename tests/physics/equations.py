@@ -24,7 +24,8 @@ SPANS = {
     "chip_capacity": (1e10, 1e12), "chip_bandwidth": (1e11, 1e13), "chip_bandwidth_before": (1e11, 1e13),
     "input_price": (0.1, 10), "output_price": (0.1, 10), "always": (1e9, 1e11), "layer_weights": (1e6, 1e11),
     "routed": (1e9, 1e13), "m": (1.1, 10), "s": (1.1, 10), "x": (0.05, 0.9), "R": (100, 600), "sparse": (1, 64),
-    "capital": (1e3, 1e5), "power": (100, 2000), "energy_price": (0.02, 0.4), "longer": (1000, 1e4), "shorter": (10, 900),
+    "capital": (1e3, 1e5), "power": (100, 2000), "energy_price": (0.02, 0.4), "longer": (1e3, 1e4),
+    "shorter": (10, 900),
 }
 # Whole numbers; powers of two where one must divide another.
 WHOLE = {

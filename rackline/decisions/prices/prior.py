@@ -116,7 +116,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """What half of the draws of log(active parameters) are drawn towards, so that prices far from the prior meet some."""
+    """What half of the draws of log(active parameters) are drawn towards: prices far from the prior need them."""
 
     middle: np.ndarray  # (draws,)
     width: float
@@ -133,8 +133,8 @@ def serving(seed: int, count: int) -> Serving:
         chip, stored, rates[chip, stored], np.array([b.chip.memory_bandwidth.value for b in boxes])[chip],
         np.array([b.price.value if b.price else np.nan for b in boxes])[chip],
         np.array([bytes_per_number(name) for name in WEIGHTS])[stored], kept[rng.integers(0, len(CACHES), count)],
-        *(spread(fact, rng.standard_normal(count)) for fact in (BATCH, CONTEXT, LINK)),
-        np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))))
+        spread(BATCH, rng.standard_normal(count)), spread(CONTEXT, rng.standard_normal(count)),
+        spread(LINK, rng.standard_normal(count)), np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))))
 
 
 def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
@@ -187,7 +187,7 @@ def costs(of: Sizes | Size, how: Serving, context: np.ndarray | None = None) -> 
     """Logarithms of dollars per million tokens at the chips' peak, shape (3, draws): input, output, cached input."""
     kv = of.kv * how.kept
     at = how.context if context is None else context
-    found = (charges.input_charge(of.active, how.F, how.price),
-             charges.output_charge(how.batch, at, of.active, how.w * of.total, kv, how.F, how.W, how.price),
-             charges.hit_charge(kv, how.link, how.price))
-    return np.log(1e6 * np.array(np.broadcast_arrays(*found)))
+    found = (charges.prompt_chip_time(of.active, how.F),
+             charges.decode_chip_time(how.batch, at, of.active, how.w * of.total, kv, how.F, how.W),
+             charges.hit_chip_time(kv, how.link))
+    return np.log(1e6 * charges.rent(np.array(np.broadcast_arrays(*found)), how.price))
