@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = ("blackboard", "operating", "passes_and_prices", "attention", "experts", "collectives", "cuts",
-           "capacity", "parameters", "tiers", "speculation")
+MODULES = ("blackboard", "operating", "passes_and_prices", "charges", "attention", "experts", "collectives", "cuts",
+           "capacity", "parameters", "tiers", "speculation", "designs", "sparsity")
 PAGE = Path(__file__).with_name("blackboard.md")
 OPENING = """# The blackboard
 

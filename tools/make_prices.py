@@ -100,7 +100,8 @@ def kept(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         sold = row["output"] not in ("", "0") and row["input"] not in ("", "0")
         if sold and not re.search(r"audio|image|realtime|tts|transcribe|embed|live|veo|imagen|whisper|moderation|ocr",
                                   row["model"].lower()):
-            unlike.setdefault((row["provider"], row["model"].lower().rsplit("/", 1)[-1], row["mode"], row["above"]), row)
+            name = row["model"].lower().rsplit("/", 1)[-1]
+            unlike.setdefault((row["provider"], name, row["mode"], row["above"]), row)
     return list(unlike.values())
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rackline.decisions import lecture_cuts, lecture_memory, lecture_racks, lecture_step, lecture_traffic
+from rackline.decisions import (
+    lecture_cuts,
+    lecture_memory,
+    lecture_prices,
+    lecture_racks,
+    lecture_step,
+    lecture_traffic,
+)
 from rackline.decisions.lecture_bench import Bench
 from rackline.decisions.lecture_claim import Claim
 from rackline.errors import unknown
@@ -49,11 +56,8 @@ BOARDS = (
     Board("lifetime", "Training, RL and inference in balance", None,
           (("E1", "total cost, 6·N·D and 2·N·D"), ("E2", "the sum of a falling and a rising cost"),
            ("E3", "over-training: a hundred times Chinchilla"), ("E4", "the inference-aware optimum"))),
-    Board("prices", "What a long-context price gives away", lecture_traffic.prices,
-          (("F5", "all of a provider's prices together"), ("F6", "one consistent reading of the prices"),
-           ("F7", "designing tiers"))),
-    Board("prefill", "Prefill against decode", lecture_traffic.prefill,
-          (("F3", "output over input price of providers"),)),
+    Board("prices", "What a long-context price gives away", lecture_prices.prices),
+    Board("prefill", "Prefill against decode", lecture_prices.prefill),
     Board("quadratic", "Attention's own arithmetic", lecture_traffic.quadratic),
     Board("tiers", "Keeping or recomputing a context", lecture_memory.keeping,
           (("G3", "tiers under real traffic, of which the lecture says nothing: rackline tiers --trace"),)),

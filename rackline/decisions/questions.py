@@ -306,7 +306,7 @@ class Prices:
     active: float = param("number", "active parameters that the ratios alone take for granted", default=1e11, most=1e15)
     context: float = param("tokens", "context of a typical request", default=3728, least=1)
     trace: Trace = param("trace", "whose lengths the tiers are designed for", default="mooncake-conv")
-    margin: float = param("ratio", "margin over cost that every tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
+    margin: float = param("ratio", "margin over cost that each tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
     markup: float = param("number", "markup over that of the sellers of open models", default=1.0, most=1e3)
     seed: int = param("int", "of the draws", default=0, least=0, most=2**31)
 
@@ -324,7 +324,7 @@ class Buy:
                                  default=None)
     table: Path | None = param("path", "a price list of your own (CSV, as for prices)", default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
-    purchase: float | None = param("number", "dollars for a chip with its share of the machine, to buy it", default=None)
+    purchase: float | None = param("number", "dollars of a chip with its share of the machine: to buy", default=None)
     years: float = param("number", "that a bought machine serves", default=4.0, most=100)
     energy: float = param("number", "dollars per kWh, cooling included", default=0.1, least=0, most=100)
     reached: float = param("ratio", "share of the bound that a real engine reaches", default=1.0)

@@ -19,42 +19,53 @@ def shared_kv_bytes(layers: Number, kv_heads: Number, head_dim: Number, number_b
     return 2 * layers * kv_heads * head_dim * number_bytes / (sharing * sparse)
 
 
-def input_charge(N_active: Number, F: Number, price: Number) -> Number:
-    """Rent of a chip at its peak while it computes one token of a long prompt; F is a chip's [dollar/token].
+def prompt_chip_time(N_active: Number, F: Number) -> Number:
+    """Time of a chip at its peak for one token of a long prompt; F is a chip's [s/token].
 
-    Eq: c = 2*N_active/F*price/3600
-    Ignores: attention's FLOPs, the peak that is not reached, idle hours, margin
+    Eq: t = 2*N_active/F
+    Ignores: attention's FLOPs, the peak that is not reached
     Source: lecture, prefill bound by compute
-    >>> input_charge(N_active=37e9, F=1.979e15, price=2)
+    >>> prompt_chip_time(N_active=37e9, F=1.979e15)
     """
-    return 2 * N_active / F * price / 3600
+    return 2 * N_active / F
 
 
-def output_charge(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number, W: Number,
-                  price: Number) -> Number:
-    """Rent of a chip at its peak per token of a decode step; F and W are a chip's, B shares all weights [dollar/token].
+def decode_chip_time(B: Number, L: Number, N_active: Number, weights: Number, kv: Number, F: Number,
+                     W: Number) -> Number:
+    """Time of a chip at its peak for one token of a decode step; F and W are a chip's, B shares all weights [s/token].
 
-    Eq: c = Max(2*N_active/F, (weights/B + L*kv)/W)*price/3600
-    Ignores: communication, attention's FLOPs, the peak that is not reached, idle hours, margin
+    Eq: t = Max(2*N_active/F, (weights/B + L*kv)/W)
+    Ignores: communication, attention's FLOPs, the peak that is not reached
     Source: lecture, cost against batch
-    >>> output_charge(B=512, L=4096, N_active=37e9, weights=671e9, kv=35136, F=1.979e15, W=3.35e12, price=2)
+    >>> decode_chip_time(B=512, L=4096, N_active=37e9, weights=671e9, kv=35136, F=1.979e15, W=3.35e12)
     """
-    return np.maximum(2 * N_active / F, (weights / B + L * kv) / W) * price / 3600
+    return np.maximum(2 * N_active / F, (weights / B + L * kv) / W)
 
 
-def hit_charge(kv: Number, bandwidth: Number, price: Number) -> Number:
-    """Rent of a chip while one cached token's KV is copied back to it [dollar/cached].
+def hit_chip_time(kv: Number, bandwidth: Number) -> Number:
+    """Time of a chip while one cached token's KV is copied back to it [s/cached].
 
-    Eq: c = kv/bandwidth*price/3600
+    Eq: t = kv/bandwidth
     Ignores: copying while other work runs, which makes it free; the rent of the memory that held it
     Source: lecture, cost to retrieve
-    >>> hit_charge(kv=35136, bandwidth=50e9, price=2)
+    >>> hit_chip_time(kv=35136, bandwidth=50e9)
     """
-    return kv / bandwidth * price / 3600
+    return kv / bandwidth
+
+
+def rent(t: Number, price: Number) -> Number:
+    """What a chip costs for some time; price is per hour [dollar].
+
+    Eq: c = t*price/3600
+    Ignores: idle hours, margin
+    Source: lecture, two dollars an hour
+    >>> rent(t=37.4e-6, price=2)
+    """
+    return t * price / 3600
 
 
 def tier_bandwidth(r: Number, kv: Number, N_active: Number, F: Number) -> Number:
-    """Bandwidth a chip at which copying KV back costs r of computing it: what a hit's price implies [token*byte/cached/s].
+    """Bandwidth a chip at which copying KV back costs r of computing it [token*byte/cached/s].
 
     Eq: b = kv*F/(2*N_active*r)
     Ignores: margins that differ, copying while other work runs

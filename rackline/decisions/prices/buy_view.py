@@ -39,9 +39,9 @@ def _headline(b: Bought) -> str:
     machines, day = float(own.machines(1.0)), float(own.cost(1.0))
     cheaper = (f"buying by the token is {day / b.api_day:.3g}× cheaper" if day > b.api_day
                else f"own machines are {b.api_day / day:.3g}× cheaper")
-    return (f"{b.requests_day:,.0f} requests a day ({units.show(_tokens(b), 'tokens')} tokens) of {b.q.trace.name} cost "
-            f"{_dollars(b.api_day)} a day from {b.bill.offer.name}, {_dollars(day)} on {machines:,.0f} × {b.q.on.title} "
-            f"{own.name}: {cheaper}; {_turn(b, own)}.")
+    return (f"{b.requests_day:,.0f} requests a day ({units.show(_tokens(b), 'tokens')} tokens) of {b.q.trace.name} "
+            f"cost {_dollars(b.api_day)} a day from {b.bill.offer.name}, {_dollars(day)} on {machines:,.0f} × "
+            f"{b.q.on.title} {own.name}: {cheaper}; {_turn(b, own)}.")
 
 
 def _turn(b: Bought, own: Own) -> str:
@@ -69,14 +69,12 @@ def _bill(b: Bought) -> Table:
 
 
 def _ways(b: Bought) -> Table:
-    rows = [("by the token", None, b.api_day, 1.0, None, None)]
-    for own in b.own:
-        rows.append((own.name, *_way(b, own)))
+    rows = [("by the token", None, b.api_day, 1.0, None, None), *((own.name, *_way(b, own)) for own in b.own)]
     hourly = by_the_hour(_scaled(b), b.rate, b.own[0].day / _HOURS)
     rows.append(("rented, as many each hour as it needs", None, hourly, hourly / b.api_day, None, None))
-    return Table("Dollars a day", (Column("way"), Column("machines", "count"), Column("a day", "dollars"), Column(
-        "over by the token", "count"), Column("cheaper from, × this volume", "count"), Column("for good from", "count")),
-        tuple(rows))
+    titles = ("machines", "a day", "over by the token", "cheaper from, × this volume", "for good from")
+    columns = [Column(title, "dollars" if title == "a day" else "count") for title in titles]
+    return Table("Dollars a day", (Column("way"), *columns), tuple(rows))
 
 
 def _way(b: Bought, own: Own) -> tuple:
@@ -105,8 +103,8 @@ def _plot(b: Bought) -> Plot:
     high = 10.0 * max([1.0, b.own[0].capacity, *finite])
     low = min([0.1, *(x / 10 for x in finite), b.own[0].capacity])
     volume = np.unique(np.concatenate([np.geomspace(low, high, _POINTS), finite]))
-    series = [Series(f"by the token, {b.bill.offer.provider}", [*map(float, volume)], [*map(float, volume * b.api_day)])]
-    series += [Series(own.name, [*map(float, volume)], [*map(float, own.cost(volume))]) for own in b.own]
+    ways = {f"by the token, {b.bill.offer.provider}": volume * b.api_day} | {o.name: o.cost(volume) for o in b.own}
+    series = [Series(name, [*map(float, volume)], [*map(float, dollars)]) for name, dollars in ways.items()]
     marks = tuple((x, f"{own.name} cheaper") for own, x in zip(b.own, firsts, strict=True) if np.isfinite(x))
     return Plot("Dollars a day against volume", Axis("times this volume", log=True),
                 Axis("dollars a day", "dollars", log=True), tuple(series), ((1.0, "this volume"), *marks))
@@ -116,7 +114,7 @@ def _notes(b: Bought) -> Iterator[str]:
     q, o = b.q, b.option
     yield (f"Own machines: {q.model.name} as {o.layout.name()} ({o.mode}), {b.rate:.3g} requests/s a machine, "
            f"{units.show(o.tpot, 'seconds')} per output token, first token after {units.show(o.ttft, 'seconds')}. "
-           + ("A bound: an engine that reaches half of it doubles every volume at which it turns (--reached 50%)."
+           + ("A bound: --reached 50% asks for an engine that carries half of it."
               if q.reached == 1.0 else f"{units.show(q.reached, 'ratio')} of the bound, as asked."))
     if b.bill.offer.weights != q.model.name:
         yield f"{b.bill.offer.name} is not known to sell {q.model.name}: two models are compared, not two ways to one."
@@ -163,5 +161,6 @@ def _data(b: Bought) -> dict[str, Any]:
         "caches": b.bill.caches, "layout": b.option.layout.name(), "requests_per_second_per_machine": b.rate,
         "hours": [*map(float, _scaled(b).rates)],
         "own": [{"way": own.name, "machines": float(own.machines(1.0)), "dollars_per_day": float(own.cost(1.0)),
-                 "capacity": own.capacity, "turns_at": own.turns(b.api_day)[0], "for_good_from": own.turns(b.api_day)[1]}
+                 "capacity": own.capacity, "turns_at": own.turns(b.api_day)[0],
+                 "for_good_from": own.turns(b.api_day)[1]}
                 for own in b.own]}

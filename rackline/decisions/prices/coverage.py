@@ -71,12 +71,11 @@ def coverage(seed: int = 0, draws: int = _DRAWS) -> list[tuple[Checked, ...]]:
 
 def _check(name: str, own: prior.Size, seed: int, draws: int, weights: str) -> tuple[Checked, ...]:
     found = posterior(bundled()[name], seed, own, draws=draws)
-    alike = np.ones(draws)
     rows = []
     for quantity, field in QUANTITIES.items():
-        values = np.asarray(getattr(found.sizes, field))
+        values = getattr(found.sizes, field)
         low, middle, high = map(float, found.quantiles(values, NINETY))
-        before = weighted(values, alike, NINETY)
+        before = weighted(values, found.sizes.weight, NINETY)
         rows.append(Checked(name, weights, quantity, getattr(own, field), low, middle, high, float(before[0]),
                             float(before[2])))
     return tuple(rows)

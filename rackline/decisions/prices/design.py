@@ -15,7 +15,7 @@ GRID = 96  # contexts at which a tier may end
 
 @dataclass(frozen=True)
 class Design:
-    """Tiers by rising context: where each ends, its price over the cost of a short token, and what is paid on average."""
+    """Tiers by rising context: where each ends, its price over the cost of a short token, what is paid on average."""
 
     ends: tuple[float, ...]
     prices: tuple[float, ...]
@@ -47,7 +47,8 @@ def design(lengths: np.ndarray, tokens: np.ndarray, balance: float, window: floa
     chosen = _chosen(price, billed / billed[-1], min(count, len(ends)))
     shares = np.diff(np.concatenate(([0.0], billed[1:][chosen]))) / billed[-1]
     cost = float(np.average(context_charge(inside, balance, 1.0), weights=tokens))
-    return Design(tuple(map(float, ends[chosen])), tuple(map(float, price[chosen])), float(shares @ price[chosen]), cost)
+    paid = float(shares @ price[chosen])
+    return Design(tuple(map(float, ends[chosen])), tuple(map(float, price[chosen])), paid, cost)
 
 
 def _grid(lengths: np.ndarray, balance: float, window: float) -> np.ndarray:

@@ -11,8 +11,8 @@ _LOST = {"input": "the output ratio, the cache ratio and the largest part of the
          "output": "the output ratio, and with it how memory-bound decode is",
          "cached_input": "the cache discount, and with it the tier that hits come from",
          "cache_write_1h": "what holding a byte for an hour costs"}
-_NAMES = {"input": "input", "output": "output", "cached_input": "cached input", "cache_write_5m": "5-minute cache write",
-          "cache_write_1h": "1-hour cache write"}
+_NAMES = {"input": "input", "output": "output", "cached_input": "cached input",
+          "cache_write_5m": "5-minute cache write", "cache_write_1h": "1-hour cache write"}
 
 
 def lost(offer: Offer) -> Iterator[str]:
@@ -37,11 +37,11 @@ def contradictions(offer: Offer) -> Iterator[str]:
             ("input", "output", "decode would cost less than prefill, which no machine does: margins differ")):
         ratio = base.ratio(above, below)
         if ratio is not None and ratio > 1:
-            yield (f"Contradictory: {_NAMES[above]} at {_money(getattr(base, above))} is dearer than {_NAMES[below]} at "
-                   f"{_money(getattr(base, below))}; {so}.")
+            yield (f"Contradictory: {_NAMES[above]} at {_money(getattr(base, above))} is dearer than {_NAMES[below]} "
+                   f"at {_money(getattr(base, below))}; {so}.")
     if step and any(_below(getattr(step, kind), getattr(base, kind)) for kind in ("input", "output")):
-        yield (f"Contradictory: beyond {units.show(step.above, 'tokens')} tokens a price is lower than below it; longer "
-               "contexts never cost less, so the step is no cost.")
+        yield (f"Contradictory: beyond {units.show(step.above, 'tokens')} tokens a price is lower than below it; "
+               "longer contexts never cost less, so the step is no cost.")
     yield from _modes(offer)
 
 

@@ -96,7 +96,7 @@ def _known(offer: Offer) -> prior.Size | None:
 
 def _quantities(joint: Posterior, known: prior.Size | None) -> list[Quantity]:
     s, how = joint.sizes, joint.serving
-    active, total, kv = (np.asarray(x) for x in (s.active, s.total, s.kv))
+    active, total, kv = s.active, s.total, s.kv
     truth = (None,) * 3 if known is None else (known.active, known.total, known.kv)
     rows = (("active parameters", "parameters", active, truth[0]), ("total parameters", "parameters", total, truth[1]),
             ("KV bytes a token, bf16", "bytes", kv, truth[2]),
@@ -109,7 +109,7 @@ def _quantities(joint: Posterior, known: prior.Size | None) -> list[Quantity]:
 
 
 def _quantity(joint: Posterior, name: str, unit: str, values: np.ndarray, truth: float | None) -> Quantity:
-    before, after = weighted(values, np.ones(len(values)), AT), joint.quantiles(values, AT)
+    before, after = weighted(values, joint.sizes.weight, AT), joint.quantiles(values, AT)
     wide = max(float(np.log(after[2] / after[0])), 1e-9)
     ends = [joint.quantiles(values, (AT[0], AT[2]), weights) for weights in joint.without]
     left_out = tuple(float(np.log(high / low)) / wide for low, high in ends)

@@ -49,10 +49,10 @@ def bill(offer: Offer, trace: Trace) -> Bill:
     hit = _prices(offer, trace, "cached_input", "input")
     write = _prices(offer, trace, "cache_write_5m", "input")
     kept = (trace.input_tokens - hits) @ write + hits @ hit
-    best = min(fresh, kept)
-    cached = float(hits.sum()) if kept < fresh else 0.0
+    pays = offer.base.cached_input is not None and kept < fresh
+    cached = float(hits.sum()) if pays else 0.0
     return Bill(offer, float(trace.input_tokens.sum()) - cached, cached, float(trace.output_tokens.sum()),
-                float(best + output) / 1e6, float(fresh + output) / 1e6)
+                float((kept if pays else fresh) + output) / 1e6, float(fresh + output) / 1e6)
 
 
 def _prices(offer: Offer, trace: Trace, kind: str, otherwise: str = "") -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Whether a long-context step, an output price and a cache discount can hold at one operating point, and what must go."""
+"""Whether a long-context step, an output price and a cache discount hold at one operating point, and what must go."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def point(reader: Reader, sparsity: float = SPARSITY) -> Point:
     cost = float(passes_and_prices.premium_needed(reader.context, start))
     if ratio <= cost:
         return Point(f"They agree: at {units.show(reader.context, 'tokens')} tokens a balance at "
-                     f"{units.show(start, 'tokens')} makes output {cost:.3g}× input, {ratio:.3g}× is charged.", True, ())
-    verdict = (f"They exclude one another: output at {ratio:.3g}× input says that at {_k(reader.context)} tokens memory "
-               f"already takes longer than compute; memory only grows from there, so they are equal below "
+                     f"{_k(start)} makes output {cost:.3g}× input, {ratio:.3g}× is charged.", True, ())
+    verdict = (f"They exclude one another: output at {ratio:.3g}× input says that at {_k(reader.context)} tokens "
+               f"memory already takes longer than compute; memory only grows from there, so they are equal below "
                f"{_k(reader.context)}, not at {_k(start)}. Whatever the batch, the step is not the balance context, or "
                f"output carries {ratio / cost:.3g}× the margin of input.")
-    return Point(verdict, False, (_balance(reader, ratio), _batch(reader, ratio, sparsity), _margin(reader, ratio, cost),
-                                  *_discount(reader, ratio)))
+    ways = (_balance(reader, ratio), _batch(reader, ratio, sparsity), _margin(reader, ratio, cost))
+    return Point(verdict, False, (*ways, *_discount(reader, ratio)))
 
 
 def _k(tokens: float) -> str:
@@ -76,8 +76,8 @@ def _batch(reader: Reader, ratio: float, sparsity: float) -> Way:
     found = line("batch at which output costs that, with the balance at the step", charges.batch_below_balance, "count",
                  R=BALANCE.value, s=sparsity, r=ratio, L=reader.context, L0=start)
     rise = (ratio - reader.context / start + 1.0) / ratio
-    return Way("the batch is large", f"a batch of {found.result:,.0f}, {found.result / BALANCE.value / sparsity:.0%} of "
-               "the balance batch, weights read for most of the step", f"not enough: memory then binds at every "
+    return Way("the batch is large", f"a batch of {found.result:,.0f}, {found.result / BALANCE.value / sparsity:.0%} "
+               "of the balance batch, weights read for most of the step", f"not enough: memory then binds at every "
                f"context, nothing turns at {_k(start)}, where output costs only {rise:.3g}× of a short one", found)
 
 

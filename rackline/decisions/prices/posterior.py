@@ -13,14 +13,15 @@ from functools import cache
 import numpy as np
 
 from rackline.decisions.prices import prior
-from rackline.decisions.prices.prior import Serving, Size, Sizes, costs
+from rackline.decisions.prices.prior import Aim, Serving, Size, Sizes, costs
 from rackline.facts.api_prices import Offer, PriceTier, bundled
 from rackline.systems.simulation.arrivals import stream
 
-DRAWS = 2**19
+DRAWS = 2**18
 _CALIBRATING = 2048  # draws of how a known model is served
 _LEAST_LEFT = 0.25  # of the markups' spread that is the sellers' own, whatever the prior of serving explains
 _LONGEST = 4.0  # thresholds that a tier without a stated window reaches to
+_WIDER = 1.5  # what is aimed at is this much wider than the markups' spread
 EVIDENCE = ("input price", "output price", "cached input price", "long-context step")
 
 
@@ -69,17 +70,16 @@ def posterior(offer: Offer, seed: int = 0, own: Size | None = None, dearer: floa
               draws: int = DRAWS) -> Posterior:
     """The posterior of an offer; `own` is the size to leave out, `dearer` the markup over open models' sellers'."""
     others = [one for one in prior.open_sizes() if own is None or not one.same(own)]
-    drawn, how = prior.sizes(seed, draws, others), prior.serving(seed, draws)
-    markup = markups(own)
+    how, markup, seen = prior.serving(seed, draws), markups(own), _seen(offer)
+    drawn = prior.sizes(seed, draws, others, _aim(seen, how, markup, np.log(dearer)))
     cost = costs(drawn, how)
-    seen = _seen(offer)
     tier = offer.step if seen.get("long-context step") is not None else None
     late = _late(offer, tier, seed, draws) if tier else None
     beyond = costs(drawn, how, late)[1] if late is not None else None
 
     def weigh(used: tuple[str, ...]) -> np.ndarray:
         log = _likelihood({name: seen[name] for name in used}, cost, beyond, markup, np.log(dearer))
-        return np.exp(log - log.max())
+        return np.exp(log - log.max()) * drawn.weight
 
     used = tuple(seen)
     paid = seen.get("input price"), seen.get("output price")
@@ -95,6 +95,14 @@ def _seen(offer: Offer) -> dict[str, float]:
         base.input, base.output, base.ratio("cached_input", "input"),
         step.output / base.output if step and step.output and base.output else None), strict=True))
     return {name: float(np.log(value)) for name, value in shown.items() if value}
+
+
+def _aim(seen: dict[str, float], how: Serving, markup: Markup, dearer: float) -> Aim | None:
+    """The active parameters that alone would explain the input price of each draw of serving."""
+    if EVIDENCE[0] not in seen:
+        return None
+    unit = costs(Size(1.0, 1.0, 1.0), how)[0]
+    return Aim(seen[EVIDENCE[0]] - unit - markup.mean[0] - dearer, _WIDER * float(np.sqrt(markup.spread[0, 0])))
 
 
 def _late(offer: Offer, tier: PriceTier, seed: int, draws: int) -> np.ndarray:

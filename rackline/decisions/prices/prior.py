@@ -106,11 +106,20 @@ class Serving:
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """Sizes of models, arrays of shape (draws,) or numbers."""
+    """Sizes of models, arrays of shape (draws,); `weight` makes them draws of the prior."""
 
-    active: np.ndarray | float
-    total: np.ndarray | float
-    kv: np.ndarray | float
+    active: np.ndarray
+    total: np.ndarray
+    kv: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """What half of the draws of log(active parameters) are drawn towards: prices far from the prior need them."""
+
+    middle: np.ndarray  # (draws,)
+    width: float
 
 
 def serving(seed: int, count: int) -> Serving:
@@ -124,8 +133,8 @@ def serving(seed: int, count: int) -> Serving:
         chip, stored, rates[chip, stored], np.array([b.chip.memory_bandwidth.value for b in boxes])[chip],
         np.array([b.price.value if b.price else np.nan for b in boxes])[chip],
         np.array([bytes_per_number(name) for name in WEIGHTS])[stored], kept[rng.integers(0, len(CACHES), count)],
-        *(spread(fact, rng.standard_normal(count)) for fact in (BATCH, CONTEXT, LINK)),
-        np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))))
+        spread(BATCH, rng.standard_normal(count)), spread(CONTEXT, rng.standard_normal(count)),
+        spread(LINK, rng.standard_normal(count)), np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))))
 
 
 def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
@@ -135,7 +144,7 @@ def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
     return np.sqrt(fact.low * fact.high) * np.exp(math.log(fact.high / fact.low) / _NINETY * normal)
 
 
-def sizes(seed: int, count: int, known: Iterable[Size]) -> Sizes:
+def sizes(seed: int, count: int, known: Iterable[Size], aim: Aim | None = None) -> Sizes:
     """Draws of sizes: a known model chosen at random, moved by a normal kernel on a logarithmic scale.
 
     The kernel is n^(-1/7) of the spread of the known ones (Scott 1992, three dimensions), each of which is first drawn
@@ -147,12 +156,26 @@ def sizes(seed: int, count: int, known: Iterable[Size]) -> Sizes:
     routed = sparse > _SAME
     kernel = len(active) ** (-1 / 7)
     pick, moved = rng.integers(0, len(active), count), kernel * rng.standard_normal((3, count))
-    drawn = _kernel(active, kernel)[pick] + active.std() * moved[0]
     if routed.any():
+        moved[1] *= sparse[routed].std()
         sparse[routed] = _kernel(sparse[routed], kernel)
-        moved[1] *= (total - active)[routed].std()
     beyond = np.where(routed[pick], np.maximum(0.0, sparse[pick] + moved[1]), 0.0)
-    return Sizes(np.exp(drawn), np.exp(drawn + beyond), np.exp(_kernel(kv, kernel)[pick] + kv.std() * moved[2]))
+    middle, width = _kernel(active, kernel)[pick], active.std()
+    drawn, weight = _aimed(middle + width * moved[0], middle, kernel * width, aim, rng.random(count) < 0.5)
+    return Sizes(np.exp(drawn), np.exp(drawn + beyond), np.exp(_kernel(kv, kernel)[pick] + kv.std() * moved[2]), weight)
+
+
+def _aimed(drawn: np.ndarray, middle: np.ndarray, width: float, aim: Aim | None,
+           moves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws, those that move put between kernel and aim, and the prior's density over that of the mixture."""
+    if aim is None:
+        return drawn, np.ones_like(drawn)
+    share = width**2 / (width**2 + aim.width**2)
+    between, narrow = middle + share * (aim.middle - middle), aim.width * share**0.5
+    drawn = np.where(moves, between + narrow * (drawn - middle) / width, drawn)
+    there = ((drawn - between) / narrow) ** 2 / 2 + np.log(narrow)
+    here = ((drawn - middle) / width) ** 2 / 2 + np.log(width)
+    return drawn, 2.0 / (1.0 + np.exp(np.minimum(here - there, 700.0)))
 
 
 def _kernel(values: np.ndarray, kernel: float) -> np.ndarray:
@@ -164,7 +187,7 @@ def costs(of: Sizes | Size, how: Serving, context: np.ndarray | None = None) -> 
     """Logarithms of dollars per million tokens at the chips' peak, shape (3, draws): input, output, cached input."""
     kv = of.kv * how.kept
     at = how.context if context is None else context
-    found = (charges.input_charge(of.active, how.F, how.price),
-             charges.output_charge(how.batch, at, of.active, how.w * of.total, kv, how.F, how.W, how.price),
-             charges.hit_charge(kv, how.link, how.price))
-    return np.log(1e6 * np.array(np.broadcast_arrays(*found)))
+    found = (charges.prompt_chip_time(of.active, how.F),
+             charges.decode_chip_time(how.batch, at, of.active, how.w * of.total, kv, how.F, how.W),
+             charges.hit_chip_time(kv, how.link))
+    return np.log(1e6 * charges.rent(np.array(np.broadcast_arrays(*found)), how.price))

@@ -167,8 +167,8 @@ def _modes(reader: Reader) -> Iterator[Reading]:
         if ratio:
             found = Line(f"share of a standard step that reads weights, from {mode}", "x = 1 - discounted/standard",
                          f"1 - {ratio:.4g}", 1 - ratio, "ratio")
-            yield Reading("A8", f"{mode} mode over standard", f"{ratio:.3g}×", "waiting for an endless batch saves that "
-                          f"much if weights take {units.show(1 - ratio, 'ratio')} of a standard step",
+            yield Reading("A8", f"{mode} mode over standard", f"{ratio:.3g}×", "waiting for an endless batch saves "
+                          f"that much if weights take {units.show(1 - ratio, 'ratio')} of a standard step",
                           "the discount is all batch size: none of it fills idle hours", found)
     ratio = _over(offer.modes["fast"].output, base.output) if "fast" in offer.modes else None
     speed = offer.speeds.get("fast")

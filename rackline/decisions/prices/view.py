@@ -12,12 +12,13 @@ from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, 
 from rackline.decisions.prices import doubts, prior
 from rackline.decisions.prices.design import Design
 from rackline.decisions.prices.found import Designed, Found, Quantity
-from rackline.decisions.prices.posterior import EVIDENCE
+from rackline.decisions.prices.posterior import EVIDENCE, weighted
 from rackline.decisions.prices.readings import ACTIVE, BALANCE
 from rackline.facts.api_prices import PriceTier
 
 SHOWN = ("joint", "alone", "point", "tiers", "shapes", "all")
 _BINS = 60
+_ENDS = (0.001, 0.999)  # of the prior, to which the marginals are drawn
 _FEW = 100  # effective draws below which the quantiles are rough
 _MOST_SHAPES = 12
 _KINDS = (("input", "input"), ("cached_input", "cached input"), ("cache_write_5m", "write, 5 min"),
@@ -125,8 +126,8 @@ def _point(found: Found) -> Iterator[Table]:
 
 
 def _tiers(found: Found) -> Iterator[Table]:
-    columns = (Column("balance context", "tokens"), Column("tiers", "count"), Column("each ends at"), Column("premiums"),
-               Column("users pay over cost", "count"), Column("margin in all", "ratio"))
+    columns = (Column("balance context", "tokens"), Column("tiers", "count"), Column("each ends at"),
+               Column("premiums"), Column("users pay over cost", "count"), Column("margin in all", "ratio"))
     rows = tuple((d.balance, len(one.ends), _listed(one.ends, "tokens"), _listed(one.premiums, "count"),
                   one.paid / one.cost, one.margin) for d in found.designed for one in d.designs)
     yield Table("Tiers that lose money at no context, and have users pay least", columns, rows)
@@ -143,8 +144,8 @@ def _listed(values: tuple[float, ...], unit: str) -> str:
 
 
 def _shapes(found: Found) -> Iterator[Table]:
-    columns = (Column("caches", "count"), Column("KV heads", "count"), Column("key and value width", "count"),
-               Column("format"), Column("cached over read", "count"), Column("KV bytes", "bytes"), Column("heads as in"))
+    columns = (Column("caches", "count"), Column("KV heads", "count"), Column("width of key and value", "count"),
+               Column("format"), Column("cached/read", "count"), Column("KV bytes", "bytes"), Column("heads as in"))
     rows = tuple((s.caches, s.kv_heads, s.width, s.stored, s.sparse, s.kv, s.like) for s in found.shapes)
     yield Table(f"Attention that reads {units.show(found.kv, 'bytes')} a cached token, within 25 %", columns,
                 rows[:_MOST_SHAPES])
@@ -154,13 +155,12 @@ def _marginals(found: Found) -> Iterator[Plot]:
     """Prior and posterior densities of the three sizes."""
     if not found.joint:
         return
-    alike = np.ones_like(found.joint.weights)
     for q in found.quantities[:3]:
-        low, high = (float(x) for x in np.quantile(q.values, (0.001, 0.999)))
+        low, high = (float(x) for x in weighted(q.values, found.joint.sizes.weight, _ENDS))
         edges = np.geomspace(min(low, q.after[0] / 2), max(high, 2 * q.after[2]), _BINS + 1)
         middle = [*map(float, np.sqrt(edges[1:] * edges[:-1]))]
         series = tuple(Series(name, middle, [*map(float, _density(q.values, edges, weights))])
-                       for name, weights in (("prior", alike), ("posterior", found.joint.weights)))
+                       for name, weights in (("prior", found.joint.sizes.weight), ("posterior", found.joint.weights)))
         marks = ((q.truth, "truth"),) if q.truth else ()
         yield Plot(f"{q.name[0].upper()}{q.name[1:]}", Axis(q.name, q.unit, log=True),
                    Axis("density per factor of e"), series, marks)
@@ -210,17 +210,17 @@ def _notes(found: Found) -> Iterator[str]:
     if joint is None:
         return
     m = joint.markup
-    yield (f"Prior: sizes of open models that could be sold, moved by a kernel; served at {prior.CONTEXT.shown()} tokens "
-           f"of context, {prior.BATCH.shown()} sequences a batch, on any of {len(prior.machines())} machines, weights in "
-           f"{', '.join(prior.WEIGHTS)}.")
+    yield (f"Prior: sizes of open models that could be sold, moved by a kernel; served at {prior.CONTEXT.shown()} "
+           f"tokens of context, {prior.BATCH.shown()} sequences a batch, on any of {len(prior.machines())} machines, "
+           f"weights in {', '.join(prior.WEIGHTS)}.")
     yield (f"Markup over cost at peak, from {m.sales} sales of other open models: {np.exp(m.mean[0]):.3g}× on input, "
-           f"{np.exp(m.mean[1]):.3g}× on output, as a geometric mean; a seller without rivals may take more (--markup).")
+           f"{np.exp(m.mean[1]):.3g}× on output, in the geometric mean; one without rivals may take more (--markup).")
     if found.known:
         held = [q for q in found.quantities[:3] if q.truth and q.after[0] <= q.truth <= q.after[2]]
-        yield (f"The weights are public ({found.offer.weights}); they and models of their size were left out of prior and "
-               f"markups. {len(held)} of 3 intervals hold the truth.")
+        yield (f"The weights are public ({found.offer.weights}); they and models of their size were left out of prior "
+               f"and markups. {len(held)} of 3 intervals hold the truth.")
     if joint.effective < _FEW:
-        yield f"Only {joint.effective:.0f} effective draws: the prices lie at the edge of the prior; quantiles are rough."
+        yield f"Only {joint.effective:.0f} effective draws: prices at the edge of the prior; the quantiles are rough."
     yield f"rackline prices {found.offer.name} --show alone, point, tiers, shapes or all tells the rest."
 
 
@@ -233,8 +233,8 @@ def _sources(found: Found) -> Iterator[Source]:
     offer = found.offer
     yield Source(offer.name, "prices", offer.source, offer.date)
     for name, fact in (("active parameters, for readings alone", ACTIVE), ("machine balance", BALANCE),
-                       ("context of a sequence", prior.CONTEXT), ("batch", prior.BATCH), ("way back of a hit", prior.LINK),
-                       ("utilisation", prior.UTILISATION)):
+                       ("context of a sequence", prior.CONTEXT), ("batch", prior.BATCH),
+                       ("way back of a hit", prior.LINK), ("utilisation", prior.UTILISATION)):
         yield Source(name, fact.shown(), fact.source, fact.date)
     for machine in prior.machines():
         if machine.price:
