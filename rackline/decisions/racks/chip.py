@@ -32,10 +32,10 @@ def _share(value: float, low: float, high: float, note: str) -> Fact:
 
 
 ARITHMETIC = _share(0.25, 0.12, 0.4, "part of a chip's price that grows with its FLOP/s")
-BANDWIDTH = _share(0.10, 0.05, 0.2, "part that grows with memory bandwidth: wide interfaces, packaging")
+BANDWIDTH = _share(0.2, 0.1, 0.4, "part that grows with memory bandwidth: wide interfaces, packaging")
 LINKS = _share(0.15, 0.08, 0.25, "part that the scale-up network is, at this machine's domain")
 LEVEL = _share(0.25, 0.0, 1.0, "by how much the network's part grows for each doubling of the domain")
-FACTORS = 2.0 ** np.arange(-3.0, 3.5, 0.5)
+FACTORS = 2.0 ** np.arange(-3.0, 4.5, 0.5)
 DOMAINS = np.array([8.0, 16.0, 32.0, 72.0, 144.0, 288.0, 576.0])
 _BATCHES = 2.0 ** np.arange(-1.0, 11.0, 0.5)  # sequences a chip
 _NAMES = ("FLOP/s", "bandwidth", "memory", "domain")
@@ -173,7 +173,7 @@ def _interval(case: Case, prices: Prices) -> tuple[tuple[float, float], ...]:
 def _sentence(case: Case, best: Design, own: Design) -> str:
     return (f"For {case.some_model.name} at {case.context:,.0f} tokens within "
             f"{units.show(case.question.tpot, 'seconds')}, the cheapest chip has {best.f:.3g}× the FLOP/s, {best.w:.3g}× "
-            f"the bandwidth and {best.c:.3g}× the memory of a {case.machine.chip.title} in domains of "
+            f"the bandwidth and {best.c:.3g}× the memory of the {case.machine.chip.title}, in domains of "
             f"{best.domain:.0f}: {units.show(best.dollars, 'dollars/Mtok')} against "
             f"{units.show(own.dollars, 'dollars/Mtok')}.")
 
@@ -230,7 +230,8 @@ def _notes(case: Case) -> Iterator[str]:
     yield (f"A grid of half powers of two from {FACTORS[0]:g}× to {FACTORS[-1]:g}× in FLOP/s, bandwidth and memory, domains "
            f"of {', '.join(f'{d:.0f}' for d in DOMAINS)}; link speed as it is. Everything overlaps: a bound.")
     yield ("Every part of the price is an assumption with an interval; the last column of the table moves each part to "
-           "either end alone. An optimum at the edge of the grid wants more than the grid has.")
+           "either end alone. Linear prices know no limits: where the best has several times the bandwidth, no package sold "
+           "has it. A factor at the edge of the grid wants more than the grid has.")
 
 
 def _explain(case: Case, best: Design) -> Iterator[Line]:

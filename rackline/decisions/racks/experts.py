@@ -68,7 +68,7 @@ def spread(case: Case) -> Spread:
     if chips > min(case.machine.chips, moe.experts):
         raise BadInput("--over", f"must be at most the machine's {case.machine.chips} chips and the model's "
                        f"{moe.experts} experts", chips)
-    layers = [routing.chances(row, moe.top_k) for row in case.question.routing.popularity(moe.experts)]
+    layers = [routing.chances(row, moe.top_k) for row in _popularity(case, moe)]
     tokens = min(int(case.question.batch) * chips, MOST_TOKENS)
     hits = routing.drawn(stream(case.question.seed, "routing"), layers[0], tokens)
     ways = tuple(_placed(name, layers, hits, place) for name, place in _ways(case, moe, chips, layers))
@@ -77,6 +77,13 @@ def spread(case: Case) -> Spread:
     size = moe.expert_matrices[0].inputs * min(ACTIVATION_BYTES, max(1.0, stored))
     return Spread(moe, chips, tokens, ways, routing.traffic(visited), float(visited.any(axis=2).sum(axis=1).mean()),
                   size)
+
+
+def _popularity(case: Case, moe: FeedForward) -> np.ndarray:
+    """Popularity by expert, shape (layers, experts); a rule's ranks go to experts at random, a file's as counted."""
+    asked = case.question.routing
+    found = asked.popularity(moe.experts)
+    return found if asked.counts is not None else found[:, stream(case.question.seed, "ranks").permutation(moe.experts)]
 
 
 def _routed(case: Case) -> FeedForward:

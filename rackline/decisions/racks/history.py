@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from rackline import units
 from rackline.decisions.answer import Axis, Column, Plot, Series, Source, Table
 from rackline.decisions.racks.case import Case, Part
 from rackline.facts.hardware import machine
@@ -16,6 +17,7 @@ from rackline.physics import capacity
 
 _KV_CONTEXT, _KV_USERS = 1e5, 2000.0  # the lecture's users: 2,000 sequences of 100k tokens
 _KV_BYTES = 1667.0  # its bytes a token
+_KV_MODEL = "deepseek-v3"  # whose KV the picture of contexts counts
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,15 @@ def part(case: Case | None = None) -> Part:
         "Sizes are counted from the bundled files; years are from memory but where the table names a source. A TPU's domain is "
         "its whole pod. Closed models are left out: their sizes are rumours (the lecture: GPT-4, 2023, over a "
         "trillion).",
-        "Beside the KV of 2,000 sequences of 100,000 tokens at the lecture's 1,667 bytes (333 GB), eight H100 hold 0.3 "
-        "trillion parameters at one byte each, a GB200 NVL72 13 trillion: sizes stood near what a box holds from 2020 "
-        "to 2024. TPU pods held more all along.",
+        "The largest model is what a domain holds at one byte a parameter beside the KV of 2,000 sequences of 100,000 "
+        f"tokens at the lecture's 1,667 bytes: {_holds('dgx-h100')} in a box of eight H100, {_holds('gb200-nvl72')} in a "
+        "GB200 NVL72. Open models stayed near what a box holds until 2024; TPU pods held more all along.",
     ), sources=(Source("years", "in the table", "general knowledge where the table says so, else the lecture",
                        "2026-11-21"),), data=_data())
+
+
+def _holds(name: str) -> str:
+    return units.show(next(d.largest for d in domains() if d.released.name == name), "parameters")
 
 
 def _sentence() -> str:
@@ -124,7 +130,8 @@ def _contexts() -> Plot:
     gpu = _rising([d for d in domains() if "tpu" not in d.released.name])
     return Plot("Contexts of open models", Axis("year", "year"), Axis("tokens", "tokens", log=True), (
         Series("longest context", [s.released.year for s in found], [float(s.context or 0) for s in found], marks=True),
-        Series("tokens of KV at 70 kB in the largest GPU domain", *_steps(gpu, 70272.0))))
+        Series(f"tokens of {_KV_MODEL}'s KV that the largest GPU domain holds",
+               *_steps(gpu, model(_KV_MODEL).kv_bytes_per_token()))))
 
 
 def _rising(found: list[Domain]) -> list[Domain]:

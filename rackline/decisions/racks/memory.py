@@ -138,7 +138,7 @@ def _stage(case: Case, layout: Layout, byte: float, cost: float) -> Staged:
 
 
 def _sentence(case: Case, shares: tuple[float, float, float], byte: Fact, cost: Fact, staged: list[Staged]) -> str:
-    text = (f"Memory is {units.show(shares[0], 'ratio')} of a {case.machine.chip.title}'s price "
+    text = (f"Memory is {units.show(shares[0], 'ratio')} of the price of one {case.machine.chip.title} "
             f"({units.show(shares[1], 'ratio')} … {units.show(shares[2], 'ratio')}) at "
             f"{units.show(byte.value, 'dollars/byte')} and {units.show(cost.value, 'dollars')} a chip; it is half at "
             f"{units.show(_at_half(case, cost), 'dollars/byte')}")
@@ -156,7 +156,7 @@ def _share_table(case: Case, byte: Fact, cost: Fact, shares: tuple[float, float,
             ("share of memory", f"{units.show(shares[0], 'ratio')} ({units.show(shares[1], 'ratio')} … "
                                 f"{units.show(shares[2], 'ratio')})"),
             ("it is half at", units.show(_at_half(case, cost), "dollars/byte")))
-    return Table(f"Memory's share of the price of a {case.machine.chip.title}", (Column("what"), Column("value")), rows)
+    return Table(f"Memory's share of the price: {case.machine.chip.title}", (Column("what"), Column("value")), rows)
 
 
 def _stage_table(case: Case, staged: list[Staged]) -> Table:
