@@ -125,7 +125,7 @@ def test_a_number_is_shown_as_people_write_it(value, dimension, text):
 @settings(max_examples=1000, deadline=None)
 @given(
     st.floats(1e-18, 1e24),
-    st.sampled_from(units.dimensions()),
+    st.sampled_from([d for d in units.dimensions() if d != "year"]),  # a calendar year is shown whole
     st.sampled_from([1.0, -1.0]),
     st.integers(2, 6),
 )

@@ -95,29 +95,33 @@ def facts_read(f: Callable[[Any], Any], record: Any) -> set[FactPath]:
     seen: set[FactPath] = set()
     watched = record
     for path, fact in facts_of(record):
-        one = _Watched.model_construct(**dict(fact))
-        object.__setattr__(one, "_told", lambda path=path: seen.add(path))
-        watched = with_fact(watched, path, one)
-    seen.clear()  # building the copy looked at every one
+        watched = _placed(watched, path, lambda _, path=path, fact=fact: _Watched(fact, seen, path))
     f(watched)
     return seen
 
 
-class _Watched(Fact):
-    """A Fact that tells when its value is asked for."""
+class _Watched:
+    """Stands for a Fact and notes its path when its value is asked for."""
 
-    def __getattribute__(self, name: str) -> Any:
+    def __init__(self, fact: Fact, seen: set[FactPath], path: FactPath) -> None:
+        self._fact, self._seen, self._path = fact, seen, path
+
+    def __getattr__(self, name: str) -> Any:
         if name == "value":
-            object.__getattribute__(self, "_told")()
-        return super().__getattribute__(name)
+            self._seen.add(self._path)
+        return getattr(self._fact, name)
 
 
-def with_fact(record: Any, path: FactPath, value: float | Fact) -> Any:
-    """The same record with another Fact at a path, or the same with another value, its interval scaled with it."""
+def with_fact(record: Any, path: FactPath, value: float) -> Any:
+    """The same record with the Fact at a path holding another value; its interval scales with it."""
+    return _placed(record, path, lambda fact: _revalued(fact, value))
+
+
+def _placed(record: Any, path: FactPath, change: Callable[[Fact], Any]) -> Any:
     if not path:
-        return value if isinstance(value, Fact) else _revalued(record, value)
+        return change(record)
     key, *rest = path
-    part = with_fact(_parts(record)[key], tuple(rest), value)
+    part = _placed(_parts(record)[key], tuple(rest), change)
     if isinstance(record, BaseModel):
         return record.model_copy(update={str(key): part})
     if isinstance(record, dict):

@@ -63,14 +63,19 @@ def of(question: Question) -> str:
     ])
 
 
+_WIDEST = 34  # letters of choices that stand beside their option; more are named in the text
+
+
 def _rows(question: Question) -> list[tuple[str, str]]:
     filled = defaults(question)
     rows = []
     for name, p in parameters(question).items():
-        takes = "|".join(p.choices) if p.choices else _TAKES.get(p.kind, "TEXT")
+        takes, listed = "|".join(p.choices) if p.choices else _TAKES.get(p.kind, "TEXT"), ""
+        if len(takes) > _WIDEST:
+            takes, listed = "CHOICE", f" (one of {', '.join(p.choices)})"
         left = f"{p.flag} {takes}".rstrip() if p.flag.startswith("-") else p.flag
         tail = " (required)" if name not in filled else f" [{filled[name]}]" if filled[name] is not None else ""
-        rows.append((left, p.help + tail))
+        rows.append((left, p.help + listed + tail))
     return rows
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from rackline.errors import BadInput
@@ -56,7 +57,9 @@ def replace(rng: random.Random, config: Config) -> None:
     holder = _holder(config, path)
     old = holder[path[-1]]
     number = isinstance(old, int | float) and not isinstance(old, bool)
-    holder[path[-1]] = rng.choice((*ODD, str(old), [old], *((old * 2, old + 1, -old, old * 10**9) if number else ())))
+    # a copy: a list put in twice would be changed in both places, or end up inside itself
+    holder[path[-1]] = deepcopy(rng.choice((*ODD, str(old), [old], *(
+        (old * 2, old + 1, -old, old * 10**9) if number else ()))))
 
 
 def rename(rng: random.Random, config: Config) -> None:
