@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rackline.decisions import lecture_cuts
+from rackline.decisions import lecture_cuts, lecture_work
 from rackline.decisions.answer import Answer, Column, Line, Source, Table
 from rackline.decisions.lecture_bench import PUBLISHED_ACTIVE, PUBLISHED_TOTAL, Bench
 from rackline.decisions.lecture_boards import KEY_POINTS, Asked, Entry, asked, place
@@ -61,6 +61,8 @@ def _tables(found: Asked, bench: Bench) -> Iterator[Table]:
                         tuple(map(_row, entries)))
         if any(entry.claim.row == "C7" for entry in entries):
             yield from lecture_cuts.tables(bench)
+        if any(entry.claim.row == "B6" for entry in entries):
+            yield lecture_work.table(bench)
     if found.missing:
         yield Table("Not built yet", (Column("board"), Column("row"), Column("what")),
                     tuple((f"{place(b)}. {b.title}", row, text) for b, row, text in found.missing))

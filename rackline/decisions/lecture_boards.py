@@ -12,6 +12,7 @@ from rackline.decisions import (
     lecture_racks,
     lecture_step,
     lecture_traffic,
+    lecture_work,
 )
 from rackline.decisions.lecture_bench import Bench
 from rackline.decisions.lecture_claim import Claim
@@ -30,6 +31,11 @@ class Board:
     missing: tuple[tuple[str, str], ...] = ()  # row, what is not built
 
 
+def _cuts(bench: Bench) -> Iterator[Claim]:
+    yield from lecture_cuts.claims(bench)
+    yield from lecture_work.claims(bench)
+
+
 BOARDS = (
     Board("modes", "Fast and slow mode", lecture_step.modes, (("A7", "speculative decoding, executed"),)),
     Board("roofline", "The time of one step", lecture_step.roofline),
@@ -45,8 +51,7 @@ BOARDS = (
     Board("experts", "Experts on the chips of a rack", lecture_racks.mixture, (("C1", "an MoE layer, executed"),)),
     Board("racks", "Racks, scale-up and scale-out", lecture_racks.racks),
     Board("sizes", "What fits", lecture_racks.sizes, (("C10", "history of domains, models and contexts"),)),
-    Board("cuts", "Changing rack, and where to cut", lecture_cuts.claims,
-          (("B6", "which work needs the domain: training, RL, prefill, decode"),)),
+    Board("cuts", "Changing rack, and where to cut", _cuts),
     Board("pipeline", "Bubbles and micro-batches", None,
           (("D2", "inference pipeline: four stages, one batch, 75 % idle"),
            ("D3", "training pipelines and their bubble, (P−1)/(m+P−1)"), ("D7", "batch size in training"))),

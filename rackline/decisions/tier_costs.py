@@ -96,7 +96,7 @@ def recompute_dollars(case: Case, contexts: Number) -> Number:
 
 def _prompts(case: Case, contexts: Number) -> Number:
     """One prompt a data rank, or as many short ones as make a full pass."""
-    return case.unit * np.maximum(1.0, FULL / contexts)
+    return case.unit * np.ceil(FULL / contexts)
 
 
 def envelope(ways: Sequence[Cost]) -> tuple[Span, ...]:

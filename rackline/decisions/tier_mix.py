@@ -78,7 +78,11 @@ class Kept:
 
 
 def demand(case: Case, trace: Trace) -> Demand:
-    """The trace's reuse in bytes and dollars; BadInput where it has no prefix hashes, arrivals or time."""
+    """The trace's reuse in bytes and dollars; BadInput where it has no prefix hashes, arrivals or time.
+
+    A recurrent state is kept at the end of every block, as prefix caches of such models do.
+    Ignores: requests that run at the same moment, whose shared blocks are not yet there for one another.
+    """
     if trace.prefix is None or trace.block_tokens is None:
         raise BadInput("--trace", "must carry prefix hashes, from which reuse is known", trace.name,
                        "for example mooncake-conv")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rackline.decisions.tiers import Waited
 
 _POINTS = 97
+_CONTEXTS, _SHORTEST, _LONGEST = 17, 1024.0, 2.0**20  # of the curve of times-to-live
 _FIVE_MINUTES, _HOUR = cache_prices.TIMES
 
 
@@ -33,7 +34,8 @@ def answer(w: Waited) -> Answer:
     more = () if w.traced is None else tiers_trace.tables(w.traced)
     plots = () if w.traced is None else tiers_trace.plots(w.traced)
     return Answer("tiers", headline(w), "bound", (_ways(w), *_held(w), _prices(w), _readings(w), *more),
-                  (_plot(w), *plots), tuple(_notes(w)), tuple(_explain(w)), tuple(_sources(w)), data=data(w))
+                  (_plot(w), _by_context(w), *plots), tuple(_notes(w)), tuple(_explain(w)), tuple(_sources(w)),
+                  data=data(w))
 
 
 def headline(w: Waited) -> str:
@@ -116,6 +118,21 @@ def _plot(w: Waited) -> Plot:
     return Plot(f"Keeping {w.context:,.0f} tokens and using them once more",
                 Axis("seconds until the next use", "seconds", log=True), Axis("dollars", "dollars", log=True),
                 (*lines, corners), marks)
+
+
+def _by_context(w: Waited) -> Plot:
+    """Times-to-live against context: a longer one is dearer to compute, token for token, and so kept longer."""
+    most = max(w.context, w.case.server.model.max_context or _LONGEST)
+    x = np.geomspace(_SHORTEST, max(most, 2 * _SHORTEST), _CONTEXTS)
+    found = [costs(w.case, float(length), places(w.case.server.machine, w.case.price.value)) for length in x]
+    series = []
+    for column in zip(*found, strict=True):
+        kept = [time_to_live(way, every[-1]) for way, every in zip(column, found, strict=True)]
+        points = [(float(a), b) for a, b in zip(x, kept, strict=True) if 0 < b < float("inf")]
+        if points and column[0].name != RECOMPUTE:
+            series.append(Series(column[0].name, [a for a, _ in points], [b for _, b in points]))
+    return Plot("Keep at most: time-to-live against computing again", Axis("tokens of the context", "tokens", log=True),
+                Axis("seconds kept", "seconds", log=True), tuple(series), ((w.context, "asked"),))
 
 
 def _notes(w: Waited) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from rackline.decisions.questions import ask
 from rackline.decisions.tier_costs import Cost, envelope, time_to_live
 from rackline.decisions.tier_mix import Demand, best_mix, best_ttl, cost_curve, hit_curve
+from rackline.decisions.tier_places import priced_tiers
 from rackline.errors import BadInput
+from rackline.facts import hardware
 from rackline.facts.traces import Ragged, Trace
 from rackline.facts.traces.distance import NEVER, reuse, stack_distances
 from rackline.physics import operating, tiers
@@ -282,3 +285,91 @@ def test_curves_meet_the_mix_of_one_place():
     mix = best_mix(asked, PLACES[1:2], 1.0)
     assert cost_curve(asked, PLACES[1], 1.0, np.array([mix.shares[0].bytes]))[0] == pytest.approx(mix.total)
     assert hit_curve(asked, np.array([0.0, 10.0, 20.0])).tolist() == pytest.approx([0, 1 / 3, 2 / 3])
+
+
+def _lru_hits(requests, capacity):
+    """Leading blocks of each request found in a cache of so many blocks that throws out the least recently used."""
+    cache: OrderedDict[int, None] = OrderedDict()
+    hits = []
+    for request in requests:
+        leading = 0
+        for i, block in enumerate(request):
+            leading += block in cache and leading == i
+            cache[block] = None
+            cache.move_to_end(block)
+            while len(cache) > capacity:
+                cache.popitem(last=False)
+        hits.append(leading)
+    return hits
+
+
+chains = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), min_size=1, max_size=30)
+
+
+@settings(max_examples=150, deadline=None)
+@given(asked=chains, capacity=st.integers(1, 20))
+def test_reuse_distances_say_what_a_least_recently_used_cache_finds(asked, capacity):
+    requests = [[100 * family + depth for depth in range(length)] for family, length in asked]
+    found = reuse(_trace(requests))
+    ends = np.cumsum([len(r) for r in requests])
+    hits = [int((part <= capacity).sum()) for part in np.split(found.distance, ends[:-1])]
+    assert hits == _lru_hits(requests, capacity)
+
+
+# ---- texts
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.one_of(st.text(max_size=40), st.text(alphabet="hostGB@:$/,.0123456789month-+ ", max_size=60)))
+def test_any_text_for_tiers_is_read_or_refused_in_one_line(text):
+    try:
+        tiers_found = priced_tiers(text)
+    except BadInput as error:
+        said, tiers_found = str(error), ()
+    else:
+        said = ""
+    assert "\n" not in said
+    assert said or all(t.capacity.value > 0 and t.bandwidth.value > 0 for t in tiers_found)
+
+
+@settings(max_examples=50, deadline=None)
+@given(capacity=st.floats(1, 1e6), bandwidth=st.floats(1e-3, 1e4), price=st.floats(0, 100))
+def test_a_described_tier_has_the_numbers_of_its_text(capacity, bandwidth, price):
+    (one,) = priced_tiers(f"mine:{capacity!r}GB@{bandwidth!r}GB/s@{price!r}$/GB/month")
+    assert one.capacity.value == pytest.approx(capacity * 1e9)
+    assert one.bandwidth.value == pytest.approx(bandwidth * 1e9)
+    assert one.price.value == pytest.approx(price * 1e-9 / 730)
+
+
+def test_records_are_taken_as_they_are_and_others_refused():
+    mine = hardware.tier("nvme-flash")
+    names = [row["place"] for row in ask("tiers", **ASKED, tiers=[mine]).data["places"]]
+    assert names == ["hbm", "nvme-flash", "recompute"]
+    with pytest.raises(BadInput, match="--tiers: must be a name, a file or a Tier record"):
+        ask("tiers", **ASKED, tiers=[3])
+
+
+def test_a_file_that_is_no_tier_is_refused_in_one_line(tmp_path):
+    texts = {"a.toml": "tiers = 3\n", "b.toml": "x =", "c.json": "[1]", "d.toml": 'tiers = ["dsk"]\n'}
+    for name, text in texts.items():
+        file = tmp_path / name
+        file.write_text(text)
+        with pytest.raises(BadInput):
+            ask("tiers", **ASKED, tiers=str(file))
+    with pytest.raises(BadInput, match="existing file"):
+        ask("tiers", **ASKED, tiers=str(tmp_path / "none.toml"))
+
+
+def test_a_tier_without_a_price_says_which():
+    free = hardware.tier("disk").model_copy(update={"price": None})
+    with pytest.raises(BadInput, match="disk: must have a price"):
+        ask("tiers", **ASKED, tiers=[free])
+
+
+def test_a_longer_context_is_dearer_to_compute_token_for_token_and_so_kept_longer():
+    answer = ask("tiers", model="llama-3.1-70b", on="dgx-h100", context=65536)
+    plot = next(p for p in answer.plots if p.title.startswith("Keep at most"))
+    for curve in plot.series:
+        if curve.name != "disk":  # its returns take so long that landing grows as fast
+            assert np.all(np.diff(curve.y) > -0.02 * np.array(curve.y[1:])), curve.name
+            assert curve.y[-1] > 1.2 * curve.y[0]
