@@ -210,7 +210,7 @@ def _price_table(prices: Prices) -> Table:
 def _plot(case: Case, prices: Prices, best: Design) -> Plot:
     """Dollars against each dimension alone, the others at the best."""
     return Plot("Price per token as one dimension of the best chip is scaled", Axis("factor over the best", log=True),
-                Axis("$ per million tokens", "dollars", log=True), tuple(_curves(case, prices, best)))
+                Axis("$ per million tokens", "dollars"), tuple(_curves(case, prices, best)))
 
 
 def _curves(case: Case, prices: Prices, best: Design) -> Iterator[Series]:

@@ -146,7 +146,7 @@ def _traffic_table(case: Case, s: Spread) -> Table:
 
 def _experts_plot(case: Case, s: Spread) -> Plot:
     grid = s.last.visits.T.astype(float).tolist()
-    return Plot(f"Experts on chips ({s.last.name}): tokens that visit each in one step", Axis("chip"),
+    return Plot(f"Experts on chips, {s.last.name}: one step", Axis("chip"),
                 Axis("place on the chip"), (), heat=Heat(grid, "tokens"))
 
 
@@ -166,7 +166,7 @@ def _traffic_plot(case: Case, s: Spread) -> Plot:
     at = np.arange(0, s.chips, group)
     added = np.add.reduceat(np.add.reduceat(s.matrix, at, axis=0), at, axis=1) * s.token_bytes
     who = "chip" if group == 1 else f"group of {group} chips"
-    return Plot(f"Traffic of one dispatch, {case.question.routing.name} routing, {s.last.name}", Axis(f"to {who}"),
+    return Plot(f"Traffic of one dispatch, {case.question.routing.name} routing", Axis(f"to {who}"),
                 Axis(f"from {who}"), (), heat=Heat(added.tolist(), "bytes", "bytes"))
 
 

@@ -183,7 +183,7 @@ def _share_plot(case: Case, cost: Fact) -> Plot:
 
 def _stage_plot(staged: list[Staged]) -> Plot:
     x = [float(s.stages) for s in staged]
-    return Plot("Memory that a chip needs against pipeline stages", Axis("stages, a domain each", log=True),
+    return Plot("Memory that a chip needs against pipeline stages", Axis("stages, a domain each"),
                 Axis("bytes a chip", "bytes"), (Series("weights", x, [s.weights for s in staged]),
                                                 Series("KV", x, [s.cache for s in staged]),
                                                 Series("needed in all", x, [s.needed for s in staged])))
