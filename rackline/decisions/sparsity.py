@@ -47,7 +47,7 @@ class Trade:
 
 @dataclass(frozen=True)
 class Grain:
-    """The same parameters in finer experts: how many, chips that a token reaches, bytes there and back, experts read."""
+    """The same parameters in finer experts: how many, chips a token reaches, bytes there and back, experts read."""
 
     factor: int
     experts: int

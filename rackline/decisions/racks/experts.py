@@ -56,8 +56,8 @@ def part(case: Case) -> Part:
     """The subject; BadInput for a dense model."""
     found = spread(case)
     return Part(_sentence(case, found), (_table(case, found), _traffic_table(case, found)),
-                (_experts_plot(case, found), _loads_plot(found), _traffic_plot(case, found)), tuple(_notes(case, found)),
-                tuple(_explain(case, found)), data=_data(case, found))
+                (_experts_plot(found), _loads_plot(found), _traffic_plot(case, found)), tuple(_notes(case, found)),
+                tuple(_explain(found)), data=_data(case, found))
 
 
 def spread(case: Case) -> Spread:
@@ -144,7 +144,7 @@ def _traffic_table(case: Case, s: Spread) -> Table:
     return Table("Copies that a token sends (its own chip counted)", columns, tuple(rows))
 
 
-def _experts_plot(case: Case, s: Spread) -> Plot:
+def _experts_plot(s: Spread) -> Plot:
     grid = s.last.visits.T.astype(float).tolist()
     return Plot(f"Experts on chips, {s.last.name}: one step", Axis("chip"),
                 Axis("place on the chip"), (), heat=Heat(grid, "tokens"))
@@ -181,7 +181,7 @@ def _notes(case: Case, s: Spread) -> Iterator[str]:
         yield f"Of {asked:,} tokens a step {s.tokens:,} are drawn; with all of them loads differ less."
 
 
-def _explain(case: Case, s: Spread) -> Iterator[Line]:
+def _explain(s: Spread) -> Iterator[Line]:
     many = {"experts": float(s.moe.experts), "chips": float(s.chips)}
     yield line("experts on the fullest chip, dealt out evenly", exact.experts_on_busiest_chip, "count", **many)
     yield line("chips that would do as well", exact.chips_that_suffice, "count", **many)
