@@ -133,13 +133,14 @@ def _plots(s: Sparse) -> Iterator[Plot]:
 
 def _notes(s: Sparse) -> Iterator[str]:
     yield ("The exponent goes through one point, at 370 M active parameters and with older routing, as a power law; "
-           "the paper's own fit has gains that shrink as models grow, and its coefficients, like those of later laws of "
-           "fine-grained experts, were found in no source at hand. Carried to another size it is an assumption.")
+           "gains are said to shrink as models grow. The paper's coefficients, like those of later laws of fine-grained "
+           "experts, were found in no source at hand: carried to another size the exponent is an assumption.")
     yield ("Prices are the lecture's two terms on the whole machine: experts touched by the batch, KV as this "
-           f"model's, {100 * s.share:.3g} % of the active parameters routed, no network. Empty: weights and KV do not fit.")
+           f"model's, {100 * s.share:.3g} % of the active parameters routed, no network. Empty: weights and KV do not "
+           "fit.")
     yield ("Sparsity saves arithmetic and nothing else: it pays where arithmetic limits, in prompts and in large "
-           "batches of short contexts, until memory is full. Where weights limit, every expert is read for few tokens; where "
-           "KV limits, all cost the same.")
+           "batches of short contexts, until memory is full. Where weights limit, every expert is read for few tokens; "
+           "where KV limits, all cost the same.")
     yield ("The dense laws say nothing of experts: they trade parameters against training tokens at one loss, both "
            "fits with their published coefficients.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ def _interval(case: Case, prices: Prices) -> tuple[tuple[float, float], ...]:
     """The least and largest of every dimension of the optimum when each part of the price is at an end of its own."""
     found = [optimum(case, prices)]
     parts = {"arithmetic": ARITHMETIC, "bandwidth": BANDWIDTH, "links": LINKS, "level": LEVEL}
-    moved = [{name: end} for name, fact in parts.items() for end in (fact.low, fact.high)]
+    moved: list[dict[str, Any]] = [{name: end} for name, fact in parts.items() for end in (fact.low, fact.high)]
     moved += [{"memory": min(_MOST_MEMORY, prices.memory * factor)} for factor in (0.5, 4.0)]
     found += [optimum(case, replace(prices, **one)) for one in moved]
     columns = zip(*((d.f, d.w, d.c, d.domain) for d in found), strict=True)

@@ -70,13 +70,15 @@ def memory_price(case: Case) -> Fact:
 
 def chip_cost(case: Case) -> Fact:
     """Dollars that a chip costs to buy with its share of the rack: the user's, else from what a chip-hour costs."""
-    given = _given(case.question.chip_cost, "dollars", "--chip-cost")
-    if given is not None:
-        return given
-    ends = [price * years * share * _HOURS for price, years, share in zip(
-        _ends(case.price), _ends(YEARS), _ends(CAPITAL), strict=True)]
-    return Fact(value=ends[0], low=ends[1], high=ends[2], unit="dollars", kind="assumed", date=case.price.date,
-                source=f"price per chip-hour ({case.price.source}) × years × its part for capital",
+    return _given(case.question.chip_cost, "dollars", "--chip-cost") or capital(case.price)
+
+
+def capital(price: Fact) -> Fact:
+    """Dollars that a chip cost, from what its hour costs."""
+    ends = [hourly * years * share * _HOURS for hourly, years, share in zip(
+        _ends(price), _ends(YEARS), _ends(CAPITAL), strict=True)]
+    return Fact(value=ends[0], low=ends[1], high=ends[2], unit="dollars", kind="assumed", date=price.date,
+                source=f"price per chip-hour ({price.source}) × years × its part for capital",
                 note="give --chip-cost")
 
 
