@@ -23,6 +23,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 _LINES = ("-", "--", "-.", ":")
 _SHAPES = "osD^vph"
 _STYLE: dict[str, Any] = {
+    "text.parse_math": False,  # a sentence with two prices is no formula
     "svg.hashsalt": "rackline", "svg.fonttype": "path", "font.size": 10, "font.family": "DejaVu Sans",
     "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True, "legend.frameon": False,
@@ -103,7 +104,8 @@ def _heat(axes: Axes, plot: Plot, heat: Heat) -> None:
     axes.set_xlabel(plot.x.label)
     axes.set_ylabel(plot.y.label)
     axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold")
-    bar = axes.figure.colorbar(mesh, ax=axes, label=heat.label, pad=0.02)
+    beside = axes.inset_axes((1.02, 0.0, 0.025, 1.0))  # as near as a legend stands
+    bar = axes.figure.colorbar(mesh, cax=beside, label=heat.label)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: units.show(value, heat.unit)))
     bar.solids.set_rasterized(False)  # type: ignore[union-attr]  # a picture inside the picture is not shown on the page
 

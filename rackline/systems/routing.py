@@ -125,9 +125,10 @@ def traffic(visited: np.ndarray, group: int = 1) -> np.ndarray:
 
     The tokens start spread evenly over the chips, neighbours together; the diagonal is what stays.
     """
-    there = visited.any(axis=2)
+    there = np.asarray(visited.any(axis=2))
     chips = there.shape[1]
     at = np.arange(0, chips, group)
     reached = np.logical_or.reduceat(there, at, axis=1)
-    source = (np.arange(len(there)) * chips // len(there)) // group
+    tokens = there.shape[0]
+    source = (np.arange(tokens) * chips // tokens) // group
     return np.stack([reached[source == node].sum(axis=0) for node in range(len(at))])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +39,13 @@ LEVEL = _share(0.25, 0.0, 1.0, "by how much the network's part grows for each do
 FACTORS = 2.0 ** np.arange(-3.0, 4.5, 0.5)
 DOMAINS = np.array([8.0, 16.0, 32.0, 72.0, 144.0, 288.0, 576.0])
 _BATCHES = 2.0 ** np.arange(-1.0, 11.0, 0.5)  # sequences a chip
+_MOST_MEMORY = 0.5  # of a chip's price, as the lecture quotes
 _NAMES = ("FLOP/s", "bandwidth", "memory", "domain")
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Parts of a chip's price: with FLOP/s, with bandwidth, with the network, its growth a doubling; and its memory's."""
+    """Parts of a chip's price: with FLOP/s, bandwidth, network (and its growth a doubling of the domain), memory."""
 
     arithmetic: float
     bandwidth: float
@@ -59,7 +61,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Design:
-    """The best of the grid: factors over this chip's FLOP/s, bandwidth and memory, domain, sequences a chip, results."""
+    """The best of the grid: factors over this chip's, the domain, sequences a chip, and what comes of it."""
 
     f: float
     w: float
@@ -86,7 +88,7 @@ def part(case: Case) -> Part:
 def _prices(case: Case) -> Prices:
     share = designs.memory_share(case.machine.chip.memory_capacity.value, memory_price(case).value,
                                  chip_cost(case).value)
-    return Prices(ARITHMETIC.value, BANDWIDTH.value, LINKS.value, LEVEL.value, min(float(share), 0.5))
+    return Prices(ARITHMETIC.value, BANDWIDTH.value, LINKS.value, LEVEL.value, min(float(share), _MOST_MEMORY))
 
 
 def optimum(case: Case, prices: Prices, *, scaled: bool = True) -> Design:
@@ -148,7 +150,8 @@ def _network(case: Case, e: np.ndarray, b: np.ndarray) -> np.ndarray:
         sent = 2 * 2 * model.hidden * ACTIVATION_BYTES * model.depth * e
     else:
         layers = sum(count for f, count in model.feed_forwards() if f.experts)
-        copies = exact.copies_sent(exact.chips_hit(np.minimum(e, case.moe.experts), case.moe.experts, case.moe.top_k), e)
+        reached = exact.chips_hit(np.minimum(e, case.moe.experts), case.moe.experts, case.moe.top_k)
+        copies = exact.copies_sent(reached, e)
         sent = layers * exact.exchange_bytes(copies, model.hidden, 1.0, ACTIVATION_BYTES)
     return b * sent / net.bandwidth.value + 2 * model.depth * net.latency.value
 
@@ -161,19 +164,18 @@ def _fits(case: Case, c: np.ndarray, e: np.ndarray, b: np.ndarray) -> np.ndarray
 def _interval(case: Case, prices: Prices) -> tuple[tuple[float, float], ...]:
     """The least and largest of every dimension of the optimum when each part of the price is at an end of its own."""
     found = [optimum(case, prices)]
-    for name, fact in (("arithmetic", ARITHMETIC), ("bandwidth", BANDWIDTH), ("links", LINKS), ("level", LEVEL)):
-        for end in (fact.low, fact.high):
-            found.append(optimum(case, Prices(**(vars(prices) | {name: end}))))  # noqa: PERF401
-    for factor in (0.5, 4.0):
-        found.append(optimum(case, Prices(**(vars(prices) | {"memory": min(0.5, prices.memory * factor)}))))  # noqa: PERF401
+    parts = {"arithmetic": ARITHMETIC, "bandwidth": BANDWIDTH, "links": LINKS, "level": LEVEL}
+    moved: list[dict[str, Any]] = [{name: end} for name, fact in parts.items() for end in (fact.low, fact.high)]
+    moved += [{"memory": min(_MOST_MEMORY, prices.memory * factor)} for factor in (0.5, 4.0)]
+    found += [optimum(case, replace(prices, **one)) for one in moved]
     columns = zip(*((d.f, d.w, d.c, d.domain) for d in found), strict=True)
     return tuple((min(column), max(column)) for column in columns)
 
 
 def _sentence(case: Case, best: Design, own: Design) -> str:
     return (f"For {case.some_model.name} at {case.context:,.0f} tokens within "
-            f"{units.show(case.question.tpot, 'seconds')}, the cheapest chip has {best.f:.3g}× the FLOP/s, {best.w:.3g}× "
-            f"the bandwidth and {best.c:.3g}× the memory of the {case.machine.chip.title}, in domains of "
+            f"{units.show(case.question.tpot, 'seconds')}, the cheapest chip has {best.f:.3g}× the FLOP/s, "
+            f"{best.w:.3g}× the bandwidth and {best.c:.3g}× the memory of the {case.machine.chip.title}, in domains of "
             f"{best.domain:.0f}: {units.show(best.dollars, 'dollars/Mtok')} against "
             f"{units.show(own.dollars, 'dollars/Mtok')}.")
 
@@ -210,7 +212,7 @@ def _price_table(prices: Prices) -> Table:
 def _plot(case: Case, prices: Prices, best: Design) -> Plot:
     """Dollars against each dimension alone, the others at the best."""
     return Plot("Price per token as one dimension of the best chip is scaled", Axis("factor over the best", log=True),
-                Axis("$ per million tokens", "dollars", log=True), tuple(_curves(case, prices, best)))
+                Axis("$ per million tokens", "dollars"), tuple(_curves(case, prices, best)))
 
 
 def _curves(case: Case, prices: Prices, best: Design) -> Iterator[Series]:
@@ -220,18 +222,18 @@ def _curves(case: Case, prices: Prices, best: Design) -> Iterator[Series]:
         scale[i] = scale[i] * x
         grid = [v.reshape(-1, 1) for v in scale] + [_BATCHES.reshape(1, -1)]
         time = np.maximum.reduce(np.broadcast_arrays(*_times(case, *grid)))
-        cost = prices.factor(*grid[:3], np.log2(grid[3] / case.machine.domain))
+        cost = prices.factor(grid[0], grid[1], grid[2], np.log2(grid[3] / case.machine.domain))
         allowed = (time <= case.question.tpot) & _fits(case, grid[2], grid[3], grid[4])
         dollars = dollars_per_million(case.price.value, 1.0, 1.0) * cost * time / grid[4]
         yield Series(name, x.tolist(), np.where(allowed, dollars, np.inf).min(axis=1).tolist())
 
 
 def _notes(case: Case) -> Iterator[str]:
-    yield (f"A grid of half powers of two from {FACTORS[0]:g}× to {FACTORS[-1]:g}× in FLOP/s, bandwidth and memory, domains "
-           f"of {', '.join(f'{d:.0f}' for d in DOMAINS)}; link speed as it is. Everything overlaps: a bound.")
-    yield ("Every part of the price is an assumption with an interval; the last column of the table moves each part to "
-           "either end alone. Linear prices know no limits: where the best has several times the bandwidth, no package sold "
-           "has it. A factor at the edge of the grid wants more than the grid has.")
+    yield (f"A grid of half powers of two from {FACTORS[0]:g}× to {FACTORS[-1]:g}× in FLOP/s, bandwidth and memory, "
+           f"domains of {', '.join(f'{d:.0f}' for d in DOMAINS)}; link speed as it is. Everything overlaps: a bound.")
+    yield ("Every part of the price is an assumption with an interval; the last column of the table moves each part "
+           "to either end alone. Linear prices know no limits: where the best has several times the bandwidth, no "
+           "package sold has it. A factor at the edge of the grid wants more than the grid has.")
 
 
 def _explain(case: Case, best: Design) -> Iterator[Line]:

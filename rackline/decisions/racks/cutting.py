@@ -23,8 +23,8 @@ def part(case: Case) -> Part:
     asked = Cutting(case.some_model, case.machine, ways, float(case.question.batch * ways), case.context)
     found = cuts(asked)
     return Part(_sentence(asked, found), (_table(asked, found),),
-                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. A cut that does not fit "
-                       "in memory is timed all the same.",),
+                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. A cut that does not "
+                       "fit in memory is timed all the same.",),
                 explain=(_explain(case),),
                 data={"ways": ways, "cuts": [{"cut": c.name, "seconds": c.time, "memory": c.memory,
                                               "network": c.network, "sent": c.sent, "weights": c.weights,

@@ -98,15 +98,14 @@ def _sentence(case: Case, found: list[Best]) -> str:
     near, far = good[0], good[-1]
     assert near.fastest
     assert far.fastest
-    target = units.show(case.question.tpot, "seconds")
     return (f"From domains of {near.domain} to {far.domain} packages the fastest token goes from "
             f"{units.show(near.fastest.tpot, 'seconds')} to {units.show(far.fastest.tpot, 'seconds')}, the cheapest "
-            f"within {target} from {units.show(near.cost(near.within), 'dollars/Mtok')} to "
+            f"within {_target(case)} from {units.show(near.cost(near.within), 'dollars/Mtok')} to "
             f"{units.show(far.cost(far.within), 'dollars/Mtok')}.")
 
 
 def _table(case: Case, found: list[Best]) -> Table:
-    target = units.show(case.question.tpot, "seconds")
+    target = _target(case)
     columns = (Column("domain, packages", "count"), Column("memory", "bytes"), Column("fastest token", "seconds"),
                Column("costs", "dollars/Mtok"), Column("as"), Column(f"cheapest in {target}", "dollars/Mtok"),
                Column("batch a replica", "count"), Column("as "), Column("cheapest at any speed", "dollars/Mtok"))
@@ -116,6 +115,10 @@ def _table(case: Case, found: list[Best]) -> Table:
                   b.cost(b.cheapest)) for b in found)
     return Table(f"{case.some_model.name} at {case.context:,.0f} tokens on the same {case.machine.chip.title} chips",
                  columns, rows)
+
+
+def _target(case: Case) -> str:
+    return units.show(case.question.tpot, "seconds")
 
 
 def _name(option: Option | None) -> str:
@@ -130,7 +133,7 @@ def _plots(case: Case, found: list[Best]) -> tuple[Plot, ...]:
     fast = Series("fastest token", x, [b.fastest.tpot if b.fastest else nan for b in found])
     used = Series("of the cheapest within the target", x, [b.within.tpot if b.within else nan for b in found])
     money = (Series("at any speed", x, [b.cost(b.cheapest) for b in found]),
-             Series(f"within {units.show(case.question.tpot, 'seconds')} a token", x, [b.cost(b.within) for b in found]),
+             Series(f"within {_target(case)} a token", x, [b.cost(b.within) for b in found]),
              Series("at the fastest token", x, [b.cost(b.fastest) for b in found]))
     return (Plot("Latency per token against domain size", axis, Axis("seconds a token", "seconds", log=True),
                  (fast, used), mark),
@@ -142,8 +145,8 @@ def _notes(case: Case, found: list[Best], left: list[int]) -> Iterator[str]:
     yield (f"Decoding at {case.context:,.0f} cached tokens on {' or '.join(f'{c:,}' for c in chips)} chips in all, "
            f"${case.price.value:g} a chip-hour at every size: what longer cables and more switches cost is not in it. "
            "Sizes count packages, not dies: “500 and something” is 576 dies in 144 packages.")
-    yield ("Attention is cut at most as many ways as it has heads, and a replica takes the chips that serve best: beyond "
-           "some size a domain only holds more replicas.")
+    yield ("Attention is cut at most as many ways as it has heads, and a replica takes the chips that serve best: "
+           "beyond some size a domain only holds more replicas.")
     if left:
         yield f"No slice of this torus has {', '.join(map(str, left))} chips."
     if any(b.fastest is None for b in found):

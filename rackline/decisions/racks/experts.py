@@ -56,8 +56,8 @@ def part(case: Case) -> Part:
     """The subject; BadInput for a dense model."""
     found = spread(case)
     return Part(_sentence(case, found), (_table(case, found), _traffic_table(case, found)),
-                (_experts_plot(case, found), _loads_plot(found), _traffic_plot(case, found)), tuple(_notes(case, found)),
-                tuple(_explain(case, found)), data=_data(case, found))
+                (_experts_plot(found), _loads_plot(found), _traffic_plot(case, found)), tuple(_notes(case, found)),
+                tuple(_explain(found)), data=_data(case, found))
 
 
 def spread(case: Case) -> Spread:
@@ -144,9 +144,9 @@ def _traffic_table(case: Case, s: Spread) -> Table:
     return Table("Copies that a token sends (its own chip counted)", columns, tuple(rows))
 
 
-def _experts_plot(case: Case, s: Spread) -> Plot:
+def _experts_plot(s: Spread) -> Plot:
     grid = s.last.visits.T.astype(float).tolist()
-    return Plot(f"Experts on chips ({s.last.name}): tokens that visit each in one step", Axis("chip"),
+    return Plot(f"Experts on chips, {s.last.name}: one step", Axis("chip"),
                 Axis("place on the chip"), (), heat=Heat(grid, "tokens"))
 
 
@@ -166,7 +166,7 @@ def _traffic_plot(case: Case, s: Spread) -> Plot:
     at = np.arange(0, s.chips, group)
     added = np.add.reduceat(np.add.reduceat(s.matrix, at, axis=0), at, axis=1) * s.token_bytes
     who = "chip" if group == 1 else f"group of {group} chips"
-    return Plot(f"Traffic of one dispatch, {case.question.routing.name} routing, {s.last.name}", Axis(f"to {who}"),
+    return Plot(f"Traffic of one dispatch, {case.question.routing.name} routing", Axis(f"to {who}"),
                 Axis(f"from {who}"), (), heat=Heat(added.tolist(), "bytes", "bytes"))
 
 
@@ -181,7 +181,7 @@ def _notes(case: Case, s: Spread) -> Iterator[str]:
         yield f"Of {asked:,} tokens a step {s.tokens:,} are drawn; with all of them loads differ less."
 
 
-def _explain(case: Case, s: Spread) -> Iterator[Line]:
+def _explain(s: Spread) -> Iterator[Line]:
     many = {"experts": float(s.moe.experts), "chips": float(s.chips)}
     yield line("experts on the fullest chip, dealt out evenly", exact.experts_on_busiest_chip, "count", **many)
     yield line("chips that would do as well", exact.chips_that_suffice, "count", **many)

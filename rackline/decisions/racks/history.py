@@ -74,12 +74,12 @@ def _size(r: Released, m: Model) -> Size:
 def part(case: Case | None = None) -> Part:
     """The subject, the same for every machine."""
     return Part(_sentence(), (_domain_table(), _model_table()), (_plot(), _contexts()), (
-        "Sizes are counted from the bundled files; years are from memory but where the table names a source. A TPU's domain is "
-        "its whole pod. Closed models are left out: their sizes are rumours (the lecture: GPT-4, 2023, over a "
-        "trillion).",
+        "Sizes are counted from the bundled files; years are from memory but where the table names a source. A TPU's "
+        "domain is its whole pod. Closed models are left out: their sizes are rumours (the lecture: GPT-4, 2023, over "
+        "a trillion).",
         "The largest model is what a domain holds at one byte a parameter beside the KV of 2,000 sequences of 100,000 "
-        f"tokens at the lecture's 1,667 bytes: {_holds('dgx-h100')} in a box of eight H100, {_holds('gb200-nvl72')} in a "
-        "GB200 NVL72. Open models stayed near what a box holds until 2024; TPU pods held more all along.",
+        f"tokens at the lecture's 1,667 bytes: {_holds('dgx-h100')} in a box of eight H100, {_holds('gb200-nvl72')} in "
+        "a GB200 NVL72. Open models stayed near what a box holds until 2024; TPU pods held more all along.",
     ), sources=(Source("years", "in the table", "general knowledge where the table says so, else the lecture",
                        "2026-11-21"),), data=_data())
 
@@ -143,7 +143,8 @@ def _rising(found: list[Domain]) -> list[Domain]:
 
 
 def _steps(found: list[Domain], size: float = 1.0) -> tuple[list[float], list[float]]:
-    x, y = [], []
+    x: list[float] = []
+    y: list[float] = []
     for d in found:
         x += [d.released.year, d.released.year]
         y += [(y[-1] if y else d.capacity / size), d.capacity / size]

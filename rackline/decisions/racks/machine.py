@@ -84,8 +84,8 @@ def _body_rows(m: Machine) -> Iterator[Row]:
 
 def _notes(m: Machine) -> Iterator[str]:
     if m.scale_up and m.scale_up.cables:
-        yield ("Cables grow with the chips, so in the same rack their density does too: twice the chips, twice the "
-               f"cables ({units.show(2 * m.scale_up.cables.value)}); bend radius, connectors, weight and heat limit it.")
+        yield ("Cables grow with the chips, so in the same rack their density does too: twice the chips, twice "
+               f"the cables ({units.show(2 * m.scale_up.cables.value)}); bend radius, connectors, weight, heat limit.")
     if m.note:
         yield f"{m.title}: {m.note}."
     missing = [name for name, fact in _published(m) if fact is None]

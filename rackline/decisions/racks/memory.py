@@ -23,7 +23,7 @@ from rackline.systems.serving import Server
 
 _KNOWLEDGE = "general knowledge, read in no source"
 MEMORY_PRICE = Fact(value=15e-9, low=8e-9, high=60e-9, unit="dollars/byte", kind="assumed", date="2026-11-21",
-                    source=_KNOWLEDGE, note="HBM as a chip maker buys it; high: in a shortage, with the maker's margin; "
+                    source=_KNOWLEDGE, note="HBM as a chip maker buys it; high: in a shortage, with his margin; "
                     "give --memory-price")
 YEARS = Fact(value=4.0, low=3.0, high=6.0, unit="count", kind="assumed", date="2026-11-21", source=_KNOWLEDGE,
              note="years over which a chip is paid off")
@@ -70,13 +70,15 @@ def memory_price(case: Case) -> Fact:
 
 def chip_cost(case: Case) -> Fact:
     """Dollars that a chip costs to buy with its share of the rack: the user's, else from what a chip-hour costs."""
-    given = _given(case.question.chip_cost, "dollars", "--chip-cost")
-    if given is not None:
-        return given
-    ends = [price * years * share * _HOURS for price, years, share in zip(
-        _ends(case.price), _ends(YEARS), _ends(CAPITAL), strict=True)]
-    return Fact(value=ends[0], low=ends[1], high=ends[2], unit="dollars", kind="assumed", date=case.price.date,
-                source=f"price per chip-hour ({case.price.source}) × years × its part for capital",
+    return _given(case.question.chip_cost, "dollars", "--chip-cost") or capital(case.price)
+
+
+def capital(price: Fact) -> Fact:
+    """Dollars that a chip cost, from what its hour costs."""
+    ends = [hourly * years * share * _HOURS for hourly, years, share in zip(
+        _ends(price), _ends(YEARS), _ends(CAPITAL), strict=True)]
+    return Fact(value=ends[0], low=ends[1], high=ends[2], unit="dollars", kind="assumed", date=price.date,
+                source=f"price per chip-hour ({price.source}) × years × its part for capital",
                 note="give --chip-cost")
 
 
@@ -86,15 +88,15 @@ def _given(value: float | None, unit: str, flag: str) -> Fact | None:
 
 
 def _ends(fact: Fact) -> tuple[float, float, float]:
-    return fact.value, *(fact.value if end is None else end for end in (fact.low, fact.high))
+    return (fact.value, fact.value if fact.low is None else fact.low, fact.value if fact.high is None else fact.high)
 
 
 def _shares(case: Case, byte: Fact, cost: Fact) -> tuple[float, float, float]:
     """The share, at least and at most."""
     size = case.machine.chip.memory_capacity.value
     p, c = _ends(byte), _ends(cost)
-    return tuple(min(1.0, float(designs.memory_share(size, *pair))) for pair in
-                 ((p[0], c[0]), (p[1], c[2]), (p[2], c[1])))  # type: ignore[return-value]
+    share = lambda price, chip: min(1.0, float(designs.memory_share(size, price, chip)))  # noqa: E731
+    return share(p[0], c[0]), share(p[1], c[2]), share(p[2], c[1])
 
 
 def _at_half(case: Case, cost: Fact) -> float:
@@ -144,8 +146,9 @@ def _sentence(case: Case, shares: tuple[float, float, float], byte: Fact, cost: 
             f"{units.show(_at_half(case, cost), 'dollars/byte')}")
     if len(staged) > 1:
         first, last = staged[0], staged[-1]
+        has = case.machine.chip.memory_capacity.value
         text += (f"; {last.stages} stages need {units.show(last.needed, 'bytes')} a chip instead of "
-                 f"{units.show(first.needed, 'bytes')} of {units.show(case.machine.chip.memory_capacity.value, 'bytes')}")
+                 f"{units.show(first.needed, 'bytes')} of {units.show(has, 'bytes')}")
     return text + "."
 
 
@@ -160,7 +163,8 @@ def _share_table(case: Case, byte: Fact, cost: Fact, shares: tuple[float, float,
 
 
 def _stage_table(case: Case, staged: list[Staged]) -> Table:
-    columns = (Column("stages, a domain each", "count"), Column("weights a chip", "bytes"), Column("KV a chip", "bytes"),
+    columns = (Column("stages, a domain each", "count"), Column("weights a chip", "bytes"),
+               Column("KV a chip", "bytes"),
                Column("memory a chip needs", "bytes"), Column("leaner chip", "dollars"), Column("per token", "seconds"),
                Column("tok/s a chip", "count"), Column("on leaner chips", "dollars/Mtok"),
                Column("on these", "dollars/Mtok"))
@@ -183,7 +187,7 @@ def _share_plot(case: Case, cost: Fact) -> Plot:
 
 def _stage_plot(staged: list[Staged]) -> Plot:
     x = [float(s.stages) for s in staged]
-    return Plot("Memory that a chip needs against pipeline stages", Axis("stages, a domain each", log=True),
+    return Plot("Memory that a chip needs against pipeline stages", Axis("stages, a domain each"),
                 Axis("bytes a chip", "bytes"), (Series("weights", x, [s.weights for s in staged]),
                                                 Series("KV", x, [s.cache for s in staged]),
                                                 Series("needed in all", x, [s.needed for s in staged])))
@@ -193,8 +197,8 @@ def _notes(case: Case, staged: list[Staged]) -> Iterator[str]:
     yield ("A chip's price is its share of the whole machine as bought; hosts' memory is not counted, and the "
            "interval pairs the least price of memory with the dearest chip and the other way round.")
     if staged:
-        yield ("Stages divide the weights only: every stage keeps a micro-batch in flight, so KV a chip stays. The leaner "
-               "chip keeps its bandwidth, though stacks of memory bring both; time includes a hop a stage.")
+        yield ("Stages divide the weights only: every stage keeps a micro-batch in flight, so KV a chip stays. The "
+               "leaner chip keeps its bandwidth, though stacks of memory bring both; time includes a hop a stage.")
     elif case.model:
         yield f"{case.question.batch:,} sequences a chip of {case.context:,.0f} tokens do not fit in one domain here."
     yield ("The lecture quotes half of capital spending: with memory at its buyer's contract price it is far less of a "

@@ -167,7 +167,8 @@ def _explain(a: Asked) -> Iterator[Line]:
     assert m.scale_up
     if m.scale_out is not None:
         ratio = m.scale_up.bandwidth.value / m.scale_out.bandwidth.value
-        yield line("two domains over one, the lecture's ½ × 8", collectives.rack_slowdown, "count", racks=2.0, ratio=8.0)
+        yield line("two domains over one, the lecture's ½ × 8", collectives.rack_slowdown, "count", racks=2.0,
+                   ratio=8.0)
         yield line("the same here", collectives.rack_slowdown, "count", racks=2.0, ratio=ratio)
         yield line("share that leaves one of two domains", collectives.outside_fraction, "ratio", racks=2.0)
         yield line("scale-up over scale-out time of a pipeline of racks", collectives.stage_traffic_ratio, "count",
