@@ -75,7 +75,7 @@ class Found:
 
 def found(q: Any, offer: Offer) -> Found:
     """The readings of an offer, alone and together."""
-    reader = Reader(offer, q.on, float(q.active), float(q.context))
+    reader = Reader(offer, q.balance_of, float(q.active), float(q.context))
     known = _known(offer)
     joint = posterior(offer, q.seed, known, q.markup) if offer.base.input or offer.base.output else None
     quantities = tuple(_quantities(joint, known)) if joint else ()

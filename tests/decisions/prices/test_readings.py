@@ -1,4 +1,4 @@
-"""Ratios read alone, at one operating point, as tiers and as attention shapes: closed forms and the lecture's figures."""
+"""Ratios read alone, at one operating point, as tiers and as attention shapes: closed forms, the lecture's figures."""
 
 import itertools
 
@@ -40,7 +40,8 @@ def by_read(one):
 
 def test_a_step_at_200k_reads_1667_bytes_at_one_byte_a_weight_and_twice_that_at_two():
     found = by_read(sold())
-    one, two = (found[f"step at 200,000, balance 300, {size} a weight"].line.result for size in ("one byte", "two bytes"))
+    names = (f"step at 200,000, balance 300, {size} a weight" for size in ("one byte", "two bytes"))
+    one, two = (found[name].line.result for name in names)
     assert one == pytest.approx(1666.67, abs=0.01)
     assert two == 2 * one
 
