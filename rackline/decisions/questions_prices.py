@@ -30,6 +30,7 @@ class Prices:
     trace: Trace = param("trace", "whose lengths the tiers are designed for", default="mooncake-conv")
     margin: float = param("ratio", "margin over cost that each tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
     markup: float = param("number", "markup over that of the sellers of open models", default=1.0, most=1e3)
+    speed: float | None = param("number", "tokens/s that a user was measured to get", default=None, most=1e6)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
 
 

@@ -100,9 +100,18 @@ def test_the_kernel_keeps_the_spread_of_the_known_sizes():
 
 
 def test_each_kind_of_evidence_is_used_where_there_is_one():
-    assert posterior(offer(GEMINI), draws=FEW).used == EVIDENCE
+    assert posterior(offer(GEMINI), draws=FEW, speed=100).used == EVIDENCE
     assert posterior(of(output=3.0), draws=FEW).used == ("output price",)
     assert posterior(of(input=1.0, cached_input=0.1), draws=FEW).used == ("input price", "cached input price")
+
+
+def test_a_measured_speed_excludes_what_could_not_be_so_fast_and_nothing_else():
+    slow, quick = (posterior(of(input=1.0, output=4.0), draws=FEW, speed=x) for x in (1e-6, 300.0))
+    plain = posterior(of(input=1.0, output=4.0), draws=FEW)
+    np.testing.assert_array_equal(slow.weights, plain.weights)
+    possible = prior.fastest(quick.sizes, quick.serving) >= 300.0
+    np.testing.assert_array_equal(quick.weights > 0, (plain.weights > 0) & possible)
+    assert median(quick, quick.serving.chips) > median(plain, plain.serving.chips)
 
 
 def test_the_step_of_a_long_context_narrows_total_and_kv_most():
