@@ -15,11 +15,11 @@ from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
 from rackline.decisions.declare import PRICE as _PRICE
-from rackline.decisions.declare import TRACE as _TRACE
 from rackline.decisions.declare import WEIGHTS as _WEIGHTS
 from rackline.decisions.declare import param
 from rackline.decisions.kinds import Param, read
 from rackline.decisions.questions_memory import Context, Modes, Tiers
+from rackline.decisions.questions_prices import Buy, Prices
 from rackline.decisions.questions_racks import Rack, Sparsity
 from rackline.decisions.questions_traffic import Capacity, Simulate, Sweep, TraceSummary
 from rackline.errors import BadInput, unknown
@@ -129,49 +129,6 @@ class Lecture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prices:
-    """rackline prices: what an API's prices imply for the model behind them."""
-
-    model: str | None = param("text", "PROVIDER/MODEL as sold: google/gemini-3.1-pro-preview (by default every offer)",
-                              flag="MODEL", default=None)
-    table: Path | None = param("path", "a price list of your own (CSV): provider, model, mode, above, window, speed, "
-                               "input, cached_input, cache_write_5m, cache_write_1h, output, weights", default=None)
-    show: str = param("choice", "what to show: the joint inference, each ratio alone, whether they hold at one point, "
-                      "tiers that would cover every context, attention shapes", default="joint",
-                      choices=("joint", "alone", "point", "tiers", "shapes", "all"))
-    on: Machine = param("machine", _ON + ", for the ratios alone", default="gb200-nvl72")
-    active: float = param("number", "active parameters that the ratios alone take for granted", default=1e11, most=1e15)
-    context: float = param("tokens", "context of a typical request", default=3728, least=1)
-    trace: Trace = param("trace", "whose lengths the tiers are designed for", default="mooncake-conv")
-    margin: float = param("ratio", "margin over cost that each tier keeps: 0.5 or 50 %", default=0.5, least=0, most=100)
-    markup: float = param("number", "markup over that of the sellers of open models", default=1.0, most=1e3)
-    seed: int = param("int", "of the draws", default=0, least=0, most=2**31)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Buy:
-    """rackline buy: by the token from a provider, or machines of one's own."""
-
-    model: Model = param("model", _MODEL, flag="MODEL")
-    on: Machine = param("machine", _ON)
-    chips: int | None = param("count", _CHIPS, default=None, most=1_000_000)
-    trace: Trace = param("trace", _TRACE, default="azure-conv")
-    volume: float = param("number", "so many times the trace's traffic", default=1.0, most=1e9)
-    provider: str | None = param("text", "a provider, or PROVIDER/MODEL (by default the cheapest that sells the model)",
-                                 default=None)
-    table: Path | None = param("path", "a price list of your own (CSV, as for prices)", default=None)
-    price: float | None = param("dollars_per_hour", _PRICE, default=None)
-    purchase: float | None = param("number", "dollars of a chip with its share of the machine: to buy", default=None)
-    years: float = param("number", "that a bought machine serves", default=4.0, most=100)
-    energy: float = param("number", "dollars per kWh, cooling included", default=0.1, least=0, most=100)
-    reached: float = param("ratio", "share of the bound that a real engine reaches", default=1.0)
-    ttft: float | None = param("seconds", 'most time to the first token: 2 or "500 ms"', default=None)
-    tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
-    weights: str | None = param("format", _WEIGHTS, default=None)
-    kv: str | None = param("format", _KV, default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Validate:
     """rackline validate: predictions against measurements."""
 
@@ -215,9 +172,9 @@ _ALL = (
     Question("sweep", "A grid of simulations in parallel, kept in one file as they finish; a killed one goes on",
              Sweep, "rackline.sweeps.question:answer",
              "rackline sweep sweep.toml --to results.duckdb --workers 8"),
-    Question("prices", "What an API's prices imply for its model: one ratio at a time, and all together with intervals",
+    Question("prices", "What an API's prices imply for its model: each ratio alone, and all together",
              Prices, _DECISIONS + "prices.answer:answer", "rackline prices google/gemini-3.1-pro-preview"),
-    Question("buy", "A trace bought by the token or served on machines of one's own, and the volume at which it turns",
+    Question("buy", "A trace by the token or on machines of one's own, and where it turns",
              Buy, _DECISIONS + "prices.buy:answer",
              "rackline buy llama-3.3-70b --on dgx-h100 --trace azure-conv --provider together"),
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",

@@ -13,9 +13,9 @@ from rackline.facts.api_prices import Offer, bundled, offer, read_table
 def answer(q: Any) -> Answer:
     """The readings of one offer; without a name, the offers that are known. BadInput for an unknown one."""
     offers = bundled() if q.table is None else read_table(q.table)
-    if q.model is None and len(offers) > 1:
+    if q.offer is None and len(offers) > 1:
         return _listing(offers)
-    one = next(iter(offers.values())) if q.model is None else offer(q.model, offers)
+    one = next(iter(offers.values())) if q.offer is None else offer(q.offer, offers)
     return view.answer(found(q, one), q.show)
 
 

@@ -83,14 +83,17 @@ class Covered:
     premium: float
     reaches: float
     covers: float
+    mean: float | None  # premium that the requests in it need on average; None where there are none
 
 
-def covered(offer: Offer, balance: float, window: float) -> list[Covered]:
+def covered(offer: Offer, balance: float, window: float, lengths: np.ndarray) -> list[Covered]:
     """Each tier of an offer against linear KV reads past the balance context; none without output prices."""
     found = []
     for tier, after in zip(offer.tiers, (*offer.tiers[1:], None), strict=True):
         if tier.output and offer.base.output:
             premium = tier.output / offer.base.output
-            found.append(Covered(tier.above, premium, after.above if after else window,
-                                 float(passes_and_prices.premium_covers(balance, premium))))
+            end = after.above if after else window
+            inside = lengths[(lengths > tier.above) & (lengths <= end)]
+            found.append(Covered(tier.above, premium, end, float(passes_and_prices.premium_covers(balance, premium)),
+                                 float(context_charge(inside, balance, 1.0).mean()) if inside.size else None))
     return found

@@ -75,9 +75,9 @@ class Found:
 
 def found(q: Any, offer: Offer) -> Found:
     """The readings of an offer, alone and together."""
-    reader = Reader(offer, q.on, float(q.active), float(q.context))
+    reader = Reader(offer, q.balance_of, float(q.active), float(q.context))
     known = _known(offer)
-    joint = posterior(offer, q.seed, known, q.markup) if offer.base.input or offer.base.output else None
+    joint = posterior(offer, q.seed, known, q.markup, speed=q.speed) if offer.base.input or offer.base.output else None
     quantities = tuple(_quantities(joint, known)) if joint else ()
     window = max(offer.window or _WINDOW, offer.tiers[-1].above * 2.0)
     kv = reader.kv or (quantities[2].after[1] if quantities else float(model("deepseek-v3").kv_bytes_per_token()))
@@ -127,7 +127,7 @@ def _designed(q: Any, reader: Reader, window: float) -> list[Designed]:
         places.append(("output over input says where it is",
                        float(charges.balance_behind_ratio(reader.context, ratio))))
     return [Designed(name, balance, _useful([design(lengths, billed, balance, window, n, q.margin) for n in COUNTS]),
-                     tuple(covered(offer, balance, window))) for name, balance in places]
+                     tuple(covered(offer, balance, window, lengths))) for name, balance in places]
 
 
 def _useful(designs: list[Design]) -> tuple[Design, ...]:

@@ -22,7 +22,7 @@ _CALIBRATING = 2048  # draws of how a known model is served
 _LEAST_LEFT = 0.25  # of the markups' spread that is the sellers' own, whatever the prior of serving explains
 _LONGEST = 4.0  # thresholds that a tier without a stated window reaches to
 _WIDER = 1.5  # what is aimed at is this much wider than the markups' spread
-EVIDENCE = ("input price", "output price", "cached input price", "long-context step")
+EVIDENCE = ("input price", "output price", "cached input price", "long-context step", "speed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,20 +66,26 @@ def weighted(values: np.ndarray, weights: np.ndarray, at: tuple[float, ...]) -> 
     return values[order][np.minimum(np.searchsorted(total, np.asarray(at) * total[-1]), len(values) - 1)]
 
 
-def posterior(offer: Offer, seed: int = 0, own: Size | None = None, dearer: float = 1.0,
-              draws: int = DRAWS) -> Posterior:
-    """The posterior of an offer; `own` is the size to leave out, `dearer` the markup over open models' sellers'."""
+def posterior(offer: Offer, seed: int = 0, own: Size | None = None, dearer: float = 1.0, draws: int = DRAWS,
+              speed: float | None = None) -> Posterior:
+    """The posterior of an offer; `own` is the size to leave out, `dearer` the markup over open models' sellers'.
+
+    speed: tokens/s that a user was served at; it excludes whatever could not be that fast, and says no more.
+    """
     others = [one for one in prior.open_sizes() if own is None or not one.same(own)]
     how, markup, seen = prior.serving(seed, draws), markups(own), _seen(offer)
+    if speed is not None:
+        seen[EVIDENCE[4]] = float(np.log(speed))
     drawn = prior.sizes(seed, draws, others, _aim(seen, how, markup, np.log(dearer)))
-    cost = costs(drawn, how)
+    cost, quick = costs(drawn, how), prior.fastest(drawn, how)
     tier = offer.step if seen.get("long-context step") is not None else None
     late = _late(offer, tier, seed, draws) if tier else None
     beyond = costs(drawn, how, late)[1] if late is not None else None
 
     def weigh(used: tuple[str, ...]) -> np.ndarray:
         log = _likelihood({name: seen[name] for name in used}, cost, beyond, markup, np.log(dearer))
-        return np.exp(log - log.max()) * drawn.weight
+        allowed = drawn.weight if speed is None or EVIDENCE[4] not in used else drawn.weight * (quick >= speed)
+        return np.exp(log - log.max()) * (allowed if allowed.any() else drawn.weight)
 
     used = tuple(seen)
     paid = seen.get("input price"), seen.get("output price")
@@ -91,7 +97,7 @@ def posterior(offer: Offer, seed: int = 0, own: Size | None = None, dearer: floa
 def _seen(offer: Offer) -> dict[str, float]:
     """Logarithms of what an offer shows: two prices, the cached one over input, the output's step."""
     base, step = offer.base, offer.step
-    shown: dict[str, float | None] = dict(zip(EVIDENCE, (
+    shown: dict[str, float | None] = dict(zip(EVIDENCE[:4], (
         base.input, base.output, base.ratio("cached_input", "input"),
         step.output / base.output if step and step.output and base.output else None), strict=True))
     return {name: float(np.log(value)) for name, value in shown.items() if value}

@@ -16,7 +16,7 @@ from rackline.facts.hardware import machine, machine_names
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
 from rackline.facts.models import model, model_names
-from rackline.physics import charges
+from rackline.physics import blackboard, charges
 from rackline.systems.simulation.arrivals import stream
 
 _DATE = "2026-11-21"
@@ -32,6 +32,9 @@ LINK = Fact(value=25e9, unit="bytes/s", kind="assumed", low=6.25e9, high=100e9, 
 UTILISATION = Fact(value=0.24, unit="ratio", kind="assumed", low=0.1, high=0.6, date=_DATE,
                    source="high: MFU of prefill in published measurements; low: the same with hours of day that idle",
                    note="prices do not tell it from the margin: only their ratio is learned")
+DRAFTS = Fact(value=1.7, unit="count", kind="assumed", low=1.0, high=3.0, date=_DATE,
+              source="low: no speculative decoding; high: three tokens kept a pass, of a few drafted",
+              note="tokens a pass that a user gets, by which a measured speed may exceed one a pass")
 WEIGHTS = ("bf16", "fp8", "nvfp4")  # as they are served, equally likely
 CACHES = ("bf16", "fp8")
 LEAST, LEAST_CONTEXT = 1e9, 4096  # parameters, tokens: what is smaller or shorter is no longer on sale
@@ -102,6 +105,8 @@ class Serving:
     context: np.ndarray
     link: np.ndarray
     utilisation: np.ndarray
+    chips: np.ndarray  # of one domain
+    drafts: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +139,9 @@ def serving(seed: int, count: int) -> Serving:
         np.array([b.price.value if b.price else np.nan for b in boxes])[chip],
         np.array([bytes_per_number(name) for name in WEIGHTS])[stored], kept[rng.integers(0, len(CACHES), count)],
         spread(BATCH, rng.standard_normal(count)), spread(CONTEXT, rng.standard_normal(count)),
-        spread(LINK, rng.standard_normal(count)), np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))))
+        spread(LINK, rng.standard_normal(count)), np.minimum(1.0, spread(UTILISATION, rng.standard_normal(count))),
+        np.array([float(box.domain) for box in boxes])[chip],
+        np.maximum(1.0, spread(DRAFTS, rng.standard_normal(count))))
 
 
 def spread(fact: Fact, normal: np.ndarray) -> np.ndarray:
@@ -181,6 +188,13 @@ def _aimed(drawn: np.ndarray, middle: np.ndarray, width: float, aim: Aim | None,
 def _kernel(values: np.ndarray, kernel: float) -> np.ndarray:
     """Values drawn towards their mean by what a kernel of that share of their spread adds."""
     return values.mean() + np.sqrt(1.0 - kernel**2) * (values - values.mean())
+
+
+def fastest(of: Sizes, how: Serving) -> np.ndarray:
+    """Most tokens/s that a user can get, with the drawn batch on all chips of a domain, shape (draws,)."""
+    step = blackboard.step_time(how.batch, how.context, of.active, how.w * of.total, of.kv * how.kept,
+                                how.chips * how.F, how.chips * how.W)
+    return how.drafts / step
 
 
 def costs(of: Sizes | Size, how: Serving, context: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
 from rackline.decisions.prices import doubts, prior
-from rackline.decisions.prices.design import Design
+from rackline.decisions.prices.design import Covered, Design
 from rackline.decisions.prices.found import Designed, Found, Quantity
 from rackline.decisions.prices.posterior import EVIDENCE, weighted
 from rackline.decisions.prices.readings import ACTIVE, BALANCE
@@ -131,12 +131,17 @@ def _tiers(found: Found) -> Iterator[Table]:
     rows = tuple((d.balance, len(one.ends), _listed(one.ends, "tokens"), _listed(one.premiums, "count"),
                   one.paid / one.cost, one.margin) for d in found.designed for one in d.designs)
     yield Table("Tiers that lose money at no context, and have users pay least", columns, rows)
-    own = tuple((d.reading, d.balance, c.above, c.premium, c.reaches, c.covers, "yes" if c.covers >= c.reaches else
-                 f"short by {c.reaches / c.covers:.3g}×") for d in found.designed for c in d.own)
+    own = tuple((d.reading, d.balance, c.above, c.premium, c.reaches, c.covers, c.mean, _throughout(c))
+                for d in found.designed for c in d.own)
     if own:
-        yield Table("The offer's own tiers against linear KV", (
-            Column("if"), Column("balance", "tokens"), Column("above", "tokens"), Column("premium on output", "count"),
-            Column("reaches", "tokens"), Column("covers up to", "tokens"), Column("profitable throughout")), own)
+        yield Table("The offer's own tiers against linear KV, without a margin", (
+            Column("if"), Column("balance", "tokens"), Column("above", "tokens"), Column("output premium", "count"),
+            Column("reaches", "tokens"), Column("covers up to", "tokens"), Column("trace needs on average", "count"),
+            Column("covers all")), own)
+
+
+def _throughout(c: Covered) -> str:
+    return "yes" if c.covers >= c.reaches else f"short by {c.reaches / c.covers:.3g}×"
 
 
 def _listed(values: tuple[float, ...], unit: str) -> str:
@@ -234,7 +239,8 @@ def _sources(found: Found) -> Iterator[Source]:
     yield Source(offer.name, "prices", offer.source, offer.date)
     for name, fact in (("active parameters, for readings alone", ACTIVE), ("machine balance", BALANCE),
                        ("context of a sequence", prior.CONTEXT), ("batch", prior.BATCH),
-                       ("way back of a hit", prior.LINK), ("utilisation", prior.UTILISATION)):
+                       ("way back of a hit", prior.LINK), ("utilisation", prior.UTILISATION),
+                       ("tokens a pass", prior.DRAFTS)):
         yield Source(name, fact.shown(), fact.source, fact.date)
     for machine in prior.machines():
         if machine.price:
