@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rackline.decisions.declare import CHIPS as _CHIPS
+from rackline.decisions.declare import CLOCK as _CLOCK
+from rackline.decisions.declare import CLOCKS as _CLOCKS
 from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
@@ -87,7 +89,7 @@ class Step:
     drafted: int | None = param("count", "drafted tokens that a verify pass checks", default=None, most=1000)
     against: str = param("choice", "what the table and the curves run over", default="batch",
                          choices=("batch", "context"))
-    clock: str = param("choice", "what turns work into time", default="roofline", choices=("roofline",))
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,7 @@ class Plan:
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     top: int = param("count", "how many layouts to show", default=10, most=10_000)
     max_batch: int | None = param("count", "largest batch of one replica to try", default=None)
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
     confirm: int | None = param("count", "simulate so many of the best layouts on the trace and rank them again",
                                 default=None, most=1000)
 
@@ -174,6 +177,7 @@ class Simulate:
     weights: str | None = param("format", _WEIGHTS, default=None)
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
     log: str | None = param("new_file", "also write every request's times: .parquet or .csv", default=None)
     perfetto: str | None = param("new_file", "also write the passes for ui.perfetto.dev: .json", default=None)
