@@ -349,6 +349,15 @@ class Validate:
     top: int = param("count", "how many of the worst rows to show", default=12, most=10_000)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Calibrate:
+    """rackline calibrate: the calibrated clock fitted again."""
+
+    from_: Path | None = param("path", "measurements of yours: a table, or a benchmark's results (by default every "
+                               "bundled measurement)", flag="--from", default=None)
+    to: str | None = param("new_file", "write the calibration to this file (.json)", default=None)
+
+
 _DECISIONS = "rackline.decisions."
 _ALL = (
     Question("step", "One forward pass: time, what limits it, latency and cost against batch or context",
@@ -391,6 +400,8 @@ _ALL = (
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("validate", "How accurate is it: predictions against published measurements, or against a file of yours",
              Validate, _DECISIONS + "validate:answer", "rackline validate"),
+    Question("calibrate", "The calibrated clock's coefficients fitted again, from published measurements or yours",
+             Calibrate, _DECISIONS + "calibrate:answer", "rackline calibrate --from results.csv --to mine.json"),
     Question("facts", "Chips, machines and models: every number with its source",
              Facts, _DECISIONS + "facts_question:answer", "rackline facts deepseek-v3"),
 )
