@@ -45,5 +45,5 @@ def _interval(family: str, seconds: float) -> dict[str, float]:
 
 def _note(q: Any) -> str:
     family = calibration().families["tpot together"]
-    return (f"Calibrated clock, pooled over {family.rows:,} measured rows: the interval is what whole models, chips and "
-            "series showed that the fit had not seen; facts' own intervals and other traffic come on top.")
+    return (f"Calibrated clock, pooled over {family.rows:,} measured rows: the interval is what whole models, chips "
+            "and series showed that the fit had not seen; facts' own intervals and other traffic come on top.")

@@ -20,6 +20,7 @@ from rackline.decisions.declare import PRICE as _PRICE
 from rackline.decisions.declare import WEIGHTS as _WEIGHTS
 from rackline.decisions.declare import param
 from rackline.decisions.kinds import Param, read
+from rackline.decisions.questions_accuracy import Calibrate, Validate
 from rackline.decisions.questions_memory import Context, Modes, Tiers
 from rackline.errors import BadInput, unknown
 
@@ -336,26 +337,6 @@ class Buy:
     tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
     weights: str | None = param("format", _WEIGHTS, default=None)
     kv: str | None = param("format", _KV, default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Validate:
-    """rackline validate: predictions against measurements."""
-
-    against: Path | None = param("path", "a file of measurements: a table with columns id, metric, value, unit …, or "
-                                 "a benchmark's results (by default every bundled measurement)", default=None)
-    calibration: Path | None = param("path", "a calibration that rackline calibrate wrote (by default the bundled one)",
-                                     default=None)
-    top: int = param("count", "how many of the worst rows to show", default=12, most=10_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibrate:
-    """rackline calibrate: the calibrated clock fitted again."""
-
-    from_: Path | None = param("path", "measurements of yours: a table, or a benchmark's results (by default every "
-                               "bundled measurement)", flag="--from", default=None)
-    to: str | None = param("new_file", "write the calibration to this file (.json)", default=None)
 
 
 _DECISIONS = "rackline.decisions."
