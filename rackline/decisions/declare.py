@@ -13,6 +13,8 @@ CHIPS = "chips in all (by default the machine's own number)"
 WEIGHTS = "number format of the weights: bf16, fp8, nvfp4 … (by default the model's own)"
 KV = "number format of the KV cache (by default the model's own)"
 TRACE = "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet)"
+CLOCK = "what turns work into time: the datasheet's bound, or with efficiencies fitted to measurements"
+CLOCKS = ("roofline", "calibrated")
 PRICE = 'dollars per chip-hour: 2.5 or "2.5 $/h" (by default the machine\'s own)'
 
 

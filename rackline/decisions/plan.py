@@ -8,6 +8,7 @@ import numpy as np
 
 from rackline.decisions import plan_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import clock_of, with_interval
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.decisions.planned import Planned, decode_only, workload
@@ -27,7 +28,7 @@ def answer(q: Any) -> Answer:
     work = workload(q)
     _check_length(model.max_context, work)
     targets = Targets(*(np.inf if x is None else float(x) for x in (q.ttft, q.tpot, q.max_batch)))
-    question = Search(Server(model, q.on), work, targets, q.goal)
+    question = Search(Server(model, q.on, clock_of(q)), work, targets, q.goal)
     fitting, infeasible = _sorted_out(question)
     if not fitting:
         return plan_view.fits_nowhere(question, infeasible, what_would_fit(model, q.on, work.longest))
@@ -37,7 +38,10 @@ def answer(q: Any) -> Answer:
                       ranked(found.options, q.goal))
     if not planned.ranked:
         return plan_view.misses_targets(planned)
-    return plan_view.answer(_confirmed(planned, q.confirm))
+    best = planned.best
+    return with_interval(plan_view.answer(_confirmed(planned, q.confirm)), q, {
+        "time per output token": ("tpot together", float(best.tpot)),
+        "time to first token": ("ttft together", float(best.ttft))})
 
 
 def _confirmed(planned: Planned, count: int | None) -> Planned:

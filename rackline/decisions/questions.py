@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rackline.decisions.declare import CHIPS as _CHIPS
+from rackline.decisions.declare import CLOCK as _CLOCK
+from rackline.decisions.declare import CLOCKS as _CLOCKS
 from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
@@ -18,6 +20,7 @@ from rackline.decisions.declare import PRICE as _PRICE
 from rackline.decisions.declare import WEIGHTS as _WEIGHTS
 from rackline.decisions.declare import param
 from rackline.decisions.kinds import Param, read
+from rackline.decisions.questions_accuracy import Calibrate, Validate
 from rackline.decisions.questions_memory import Context, Modes, Tiers
 from rackline.decisions.questions_prices import Buy, Prices
 from rackline.decisions.questions_racks import Rack, Sparsity
@@ -89,7 +92,7 @@ class Step:
     drafted: int | None = param("count", "drafted tokens that a verify pass checks", default=None, most=1000)
     against: str = param("choice", "what the table and the curves run over", default="batch",
                          choices=("batch", "context"))
-    clock: str = param("choice", "what turns work into time", default="roofline", choices=("roofline",))
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,7 @@ class Plan:
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     top: int = param("count", "how many layouts to show", default=10, most=10_000)
     max_batch: int | None = param("count", "largest batch of one replica to try", default=None)
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
     confirm: int | None = param("count", "simulate so many of the best layouts on the trace and rank them again",
                                 default=None, most=1000)
 
@@ -181,6 +185,8 @@ _ALL = (
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("validate", "How accurate is it: predictions against published measurements, or against a file of yours",
              Validate, _DECISIONS + "validate:answer", "rackline validate"),
+    Question("calibrate", "The calibrated clock's coefficients fitted again, from published measurements or yours",
+             Calibrate, _DECISIONS + "calibrate:answer", "rackline calibrate --from results.csv --to mine.json"),
     Question("facts", "Chips, machines and models: every number with its source",
              Facts, _DECISIONS + "facts_question:answer", "rackline facts deepseek-v3"),
 )

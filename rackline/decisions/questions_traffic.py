@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rackline.decisions.declare import CHIPS as _CHIPS
+from rackline.decisions.declare import CLOCK as _CLOCK
+from rackline.decisions.declare import CLOCKS as _CLOCKS
 from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
@@ -76,6 +78,7 @@ class Simulate:
     weights: str | None = param("format", _WEIGHTS, default=None)
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
     log: str | None = param("new_file", "also write every request's times: .parquet or .csv", default=None)
     perfetto: str | None = param("new_file", "also write the passes for ui.perfetto.dev: .json", default=None)

@@ -68,7 +68,7 @@ class Setting:
     @property
     def queued(self) -> bool:
         """Whether all requests wait from the start and the engine takes as many as it can."""
-        return self.like.mode == "queued" and not self.row.load.batch
+        return self.clients == 0.0
 
     @property
     def bursts(self) -> bool:
@@ -90,8 +90,17 @@ def setting(row: Measured) -> Setting:
         layout, prompts, workers = _pools(row, served, machine)
         return Setting(row, like, served, machine, layout, prompts, _clients(row) / workers, *lengths)
     layout, replicas = _together(row, served)
-    clients = 0.0 if mode == "queued" and not load.batch else _clients(row) / replicas
+    clients = 0.0 if _all_queued(row) else _clients(row) / replicas
     return Setting(row, like, served, machine, layout, layout, clients, *lengths)
+
+
+def _all_queued(row: Measured) -> bool:
+    """Whether a throughput is that of requests which never lack; Refused where an open loop's rate bounds it."""
+    if not row.metric.startswith("output_tokens") or row.load.batch or row.load.concurrency:
+        return False
+    if row.load.rate or not re.search(r"max.load|queued|offline|max.throughput", row.notes, re.I):
+        raise Refused("neither batch nor clients stated, nor that all requests were queued")
+    return True
 
 
 def _clients(row: Measured) -> float:

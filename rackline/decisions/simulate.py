@@ -8,6 +8,7 @@ import numpy as np
 
 from rackline.decisions import simulate_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import with_interval
 from rackline.decisions.simulate_case import Case, NoRoom, case
 from rackline.decisions.simulate_data import Simulated
 from rackline.decisions.sustained import seems_behind, sustained_rate
@@ -18,7 +19,13 @@ from rackline.systems.simulation import new_book, simulate
 def answer(q: Any) -> Answer:
     """The simulation: BadInput for options or requests that cannot be; infeasible where the model does not fit."""
     found = case(q)
-    return simulate_view.no_room(found) if isinstance(found, NoRoom) else simulate_view.answer(run(found, q.seed), q)
+    if isinstance(found, NoRoom):
+        return simulate_view.no_room(found)
+    ran = run(found, q.seed)
+    mean = ran.spreads[0]
+    return with_interval(simulate_view.answer(ran, q), q, {
+        "mean time per output token": ("tpot together", float(mean["time_per_output_token"]["mean"])),
+        "mean time to first token": ("ttft together", float(mean["time_to_first_token"]["mean"]))})
 
 
 def run(one: Case, seed: int) -> Simulated:

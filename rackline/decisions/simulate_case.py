@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rackline.decisions.clocks import clock_of
 from rackline.decisions.money import chip_price
 from rackline.decisions.offered import Offered, longest, offered
 from rackline.decisions.planned import KINDS
@@ -99,7 +100,7 @@ def _layout(q: Any, model: Model, given: Offered, targets: Targets) -> tuple[Lay
         fitting = [x for x in layouts(model, q.on) if not why_not(model, q.on, x, 1.0)]
         if not fitting:
             return NoRoom(model, q.on, tuple((x, why_not(model, q.on, x, 1.0)) for x in layouts(model, q.on)))
-        chosen, note = _planned(Search(Server(model, q.on), work, targets, resolution=RESOLUTION), fitting)
+        chosen, note = _planned(Search(Server(model, q.on, clock_of(q)), work, targets, resolution=RESOLUTION), fitting)
     chosen = chosen if q.replicas is None else replace(chosen, replicas=q.replicas)
     used = [x for x in (chosen, q.prefill_layout) if x is not None]
     reasons = tuple((x, why) for x in used if (why := why_not(model, q.on, x, 1.0)))
@@ -132,7 +133,7 @@ def workload(trace: Trace) -> Workload:
 
 def _deployment(q: Any, model: Model, layout: Layout) -> Deployment:
     limits = Limits(q.sequences, q.chunk, q.admission, q.prefix_caching, q.kv_blocks, q.batching, q.interval or 0.0)
-    return Deployment(model, q.on, layout, limits, prefill=q.prefill_layout, routing=q.routing, tiers=q.tiers or (),
+    return Deployment(model, q.on, layout, limits, clock_of(q), prefill=q.prefill_layout, routing=q.routing, tiers=q.tiers or (),
                       drafted=q.drafted, acceptance=q.acceptance or 0.0, imbalance=q.imbalance)
 
 

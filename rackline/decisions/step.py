@@ -6,6 +6,7 @@ from typing import Any
 
 from rackline.decisions import step_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import with_interval
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.step_case import asked, choose, point
 from rackline.decisions.stepped import gather
@@ -21,4 +22,5 @@ def answer(q: Any) -> Answer:
     case, batch = choice.case, point(choice.case, points)
     if batch > case.largest_batch(points.context):
         return step_view.batch_too_large(case, points, batch)
-    return step_view.answer(gather(case, points, choice.rule, batch))
+    found = gather(case, points, choice.rule, batch)
+    return with_interval(step_view.answer(found), q, {"time of the pass": ("tpot together", float(found.step.time))})

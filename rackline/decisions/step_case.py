@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rackline.decisions.balance import balance_batch
+from rackline.decisions.clocks import clock_of
 from rackline.decisions.money import chip_price
 from rackline.decisions.search import round_off
 from rackline.decisions.stepping import Case
@@ -86,7 +87,7 @@ class Choice:
 
 def choose(q: Any, points: Asked) -> Choice:
     """The user's layout, replicated over the machine, or the best that fits."""
-    server = Server(q.model.with_formats(weights=q.weights, kv=q.kv), q.on)
+    server = Server(q.model.with_formats(weights=q.weights, kv=q.kv), q.on, clock_of(q))
     start = Case(server, Layout(), q.pass_, float(q.drafted or 0), chip_price(q.on, q.price))
     return _given(start, q.layout, points) if q.layout is not None else _best(start, points)
 

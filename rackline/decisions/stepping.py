@@ -34,6 +34,7 @@ class Step:
     network: Number
     time: Number
     terms: Mapping[str, TermTime]
+    overhead: Number = 0.0
 
     @property
     def memory(self) -> Number:
@@ -43,12 +44,12 @@ class Step:
     @property
     def lower(self) -> Number:
         """Seconds when compute, memory and network all overlap."""
-        return np.maximum(np.maximum(self.compute, self.memory), self.network)
+        return np.maximum(np.maximum(self.compute, self.memory), self.network) + self.overhead
 
     @property
     def upper(self) -> Number:
         """Seconds when nothing overlaps."""
-        return self.compute + self.memory + self.network
+        return self.compute + self.memory + self.network + self.overhead
 
     @property
     def limiter(self) -> str:
@@ -119,7 +120,9 @@ def split(timed: PassTime, stages: Number) -> Step:
     weights, cache = (
         sum((t.memory for name, t in timed.terms.items() if name.endswith(CACHE_TERMS) == own), start=0.0)
         for own in (False, True))
-    parts = (timed.compute, weights, cache, timed.network, timed.time)
-    compute, weights, cache, network, time = (x[()] for x in np.broadcast_arrays(*(part * stages for part in parts)))
+    parts = (timed.compute, weights, cache, timed.network, timed.time, timed.overhead)
+    compute, weights, cache, network, time, overhead = (
+        x[()] for x in np.broadcast_arrays(*(part * stages for part in parts)))
     return Step(compute, weights, cache, network, time,
-                {name: TermTime(*(getattr(t, r) * stages for r in RESOURCES)) for name, t in timed.terms.items()})
+                {name: TermTime(*(getattr(t, r) * stages for r in RESOURCES)) for name, t in timed.terms.items()},
+                overhead)

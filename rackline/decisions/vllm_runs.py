@@ -34,7 +34,8 @@ class Stretched:
         timed = self.clock(terms, machine)
         scale = lambda t: TermTime(t.compute * self.factor, t.memory * self.factor, t.network * self.factor)  # noqa: E731
         return PassTime({name: scale(t) for name, t in timed.terms.items()}, timed.compute * self.factor,
-                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor)
+                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor,
+                        timed.overhead * self.factor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from rackline.errors import BadInput
 from rackline.facts.fact import Fact, Record
@@ -40,7 +40,7 @@ class Family(Record):
     near: Band
     unseen: Band
     few: bool = False  # too few rows: held at another calibration's values, bands widened
-    spread: dict[str, float] = {}
+    spread: dict[str, float] = Field(default_factory=dict)
 
 
 class Calibration(Record):

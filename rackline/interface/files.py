@@ -13,7 +13,7 @@ from rackline.decisions.questions import Question, parameters
 from rackline.errors import BadInput
 from rackline.interface.export import plain, writable
 
-ENDINGS = {"log": (".parquet", ".csv", ".csv.gz"), "perfetto": (".json", ".json.gz")}
+ENDINGS = {"log": (".parquet", ".csv", ".csv.gz"), "perfetto": (".json", ".json.gz"), "to": (".json",)}
 
 
 def check(question: Question, given: Mapping[str, Any], *, force: bool) -> None:

@@ -45,7 +45,7 @@ class PassTime:
     """Seconds of a pass on one stage: per term, and their sums by resource.
 
     lower: everything overlaps. time: terms follow one another, each overlapping its own arithmetic and memory.
-    upper: nothing overlaps. lower <= time <= upper.
+    upper: nothing overlaps. overhead: what belongs to no term and overlaps with none. lower <= time <= upper.
     """
 
     terms: Mapping[str, TermTime]
@@ -53,16 +53,17 @@ class PassTime:
     memory: Number
     network: Number
     time: Number
+    overhead: Number = 0.0
 
     @property
     def lower(self) -> Number:
         """Seconds when all resources overlap: the lecture's maximum."""
-        return np.maximum(np.maximum(self.compute, self.memory), self.network)
+        return np.maximum(np.maximum(self.compute, self.memory), self.network) + self.overhead
 
     @property
     def upper(self) -> Number:
         """Seconds when nothing overlaps: the sum."""
-        return self.compute + self.memory + self.network
+        return self.compute + self.memory + self.network + self.overhead
 
     @property
     def limiter(self) -> Number:
