@@ -132,16 +132,6 @@ class Lecture:
     board: str | None = param("text", "one board (by default all of them)", flag="BOARD", default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Validate:
-    """rackline validate: predictions against measurements."""
-
-    against: Path | None = param("path", "a file of measurements: a table with columns id, metric, value, unit …, or "
-                                 "a benchmark's results (by default every bundled measurement)", default=None)
-    calibration: Path | None = param("path", "a calibration that rackline calibrate wrote (by default the bundled one)",
-                                     default=None)
-    top: int = param("count", "how many of the worst rows to show", default=12, most=10_000)
-
 
 _DECISIONS = "rackline.decisions."
 _ALL = (
