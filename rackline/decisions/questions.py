@@ -28,7 +28,6 @@ from rackline.decisions.questions_traffic import Capacity, Simulate, Sweep, Trac
 from rackline.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from rackline.decisions.answer import Answer
     from rackline.facts.machine import Machine

@@ -69,7 +69,6 @@ IMPURE_MODULES = {"os", "sys", "io", "time", "datetime", "random", "secrets", "u
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "read_text", "write_text", "read_bytes", "write_bytes",
                 "default_rng", "loadtxt", "savetxt", "is_file", "exists", "is_dir", "iterdir", "glob"}
 ALLOWED = {  # each with its reason
-    "rackline/decisions/questions.py: pathlib": "names the type of a parameter, for type checkers only",
     "rackline/decisions/kinds.py: pathlib": "makes a Path of a text; a reader on the floor of facts opens it",
     "rackline/decisions/kinds.py: is_file": "refuses the path of no file by its option's name, before anything is read",
     "rackline/systems/simulation/arrivals.py: random": "named streams of a seed handed in: same seed, same bytes",
