@@ -50,7 +50,8 @@ def main() -> int:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     own = cpu(one_envelope, runs)
     print(f"tier envelope {1e3 * own:.1f} CPU-ms median of {runs} (target {1e3 * TARGET:.0f})")
-    questions: dict[str, dict[str, str]] = {"tiers": {}, "tiers under mooncake-conv": {"trace": "mooncake-conv"}, "modes": {}, "context": {}}
+    questions: dict[str, dict[str, str]] = {"tiers": {}, "tiers under mooncake-conv": {"trace": "mooncake-conv"},
+                                            "modes": {}, "context": {}}
     for title, more in questions.items():
         seconds = cpu(partial(rackline.ask, title.split()[0], **ASKED, **more), runs)
         print(f"rackline {title}: {seconds:.2f} CPU-s")
