@@ -21,7 +21,7 @@ class Tiers:
     model: Model = param("model", MODEL, flag="MODEL")
     on: Machine = param("machine", ON)
     chips: int | None = param("count", CHIPS, default=None, most=1_000_000)
-    context: float = param("tokens", "tokens whose KV waits", default=32768.0)
+    context: float = param("tokens", "tokens whose KV waits", default=32768)
     tiers: tuple | None = param("priced_tiers", "memories behind the chips, per chip: names, "
                                 '"host:256GB@63GB/s@0.15$/GB/month", or a file (by default the machine\'s own)',
                                 default=None)
@@ -45,7 +45,7 @@ class Modes:
     on: Machine = param("machine", ON)
     chips: int | None = param("count", CHIPS, default=None, most=1_000_000)
     beside: tuple[Machine, ...] | None = param("machines", "other machines to compare: h200,tpu-v7", default=None)
-    context: float = param("tokens", "tokens cached per sequence", default=8192.0)
+    context: float = param("tokens", "tokens cached per sequence", default=8192)
     standard: float | None = param("seconds", 'most time per token of standard service: "20 ms" (by default the drain '
                                    "time of the chip's memory)", default=None)
     drafted: int = param("count", "tokens drafted a pass, to compare with none", default=3, least=0, most=100)

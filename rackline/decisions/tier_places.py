@@ -73,10 +73,10 @@ def _described(text: str, what: str) -> Tier:
     match = _FORM.fullmatch(text)
     if not match:
         raise BadInput(what, "must be NAME:CAPACITY@BANDWIDTH@PRICE", text, f"for example {_EXAMPLE}")
-    capacity, bandwidth = (_number(match[key], unit, what) for key, unit in
+    capacity, bandwidth = (_number(match[key], unit, f"{what}: {key}") for key, unit in
                            (("capacity", "bytes"), ("bandwidth", "bytes/s")))
     return Tier(name=match["name"], title=match["name"], capacity=capacity, bandwidth=bandwidth,
-                price=_number(match["price"], "dollars/byte/hour", what, zero=True))
+                price=_number(match["price"], "dollars/byte/hour", f"{what}: price", zero=True))
 
 
 def _number(text: str, unit: str, what: str, *, zero: bool = False) -> Fact:
@@ -84,5 +84,5 @@ def _number(text: str, unit: str, what: str, *, zero: bool = False) -> Fact:
     if value < 0 or (value == 0 and not zero):
         raise BadInput(what, "must not be negative" if zero else "must be above zero", text)
     if unit == "dollars/byte/hour" and not re.search(r"[A-Za-z]", text):
-        raise BadInput(what, "a price must carry its unit", text, 'for example "0.15$/GB/month"')
+        raise BadInput(what, "must carry its unit", text, 'for example "0.15$/GB/month"')
     return Fact(value=value, unit=unit, source=_USER, date="now", kind="published")

@@ -160,9 +160,9 @@ def test_a_model_that_does_not_fit_is_told_what_would(capsys):
 
 @pytest.mark.parametrize(("given_value", "says"), [
     ({"hold": -1}, "--hold: must be at least 0"), ({"hold": "inf"}, "--hold: must be a finite number"),
-    ({"tiers": "x:1GB@0@1$/GB/month"}, "--tiers: must be above zero"),
-    ({"tiers": "x:1GB@1GB/s@-1$/GB/month"}, "--tiers: must not be negative"),
-    ({"tiers": "x:1GB@1GB/s@1"}, "a price must carry its unit"), ({"tiers": "x:1GB@1GB/s"}, "must be NAME:CAPACITY"),
+    ({"tiers": "x:1GB@0@1$/GB/month"}, "--tiers: bandwidth: must be above zero"),
+    ({"tiers": "x:1GB@1GB/s@-1$/GB/month"}, "--tiers: price: must not be negative"),
+    ({"tiers": "x:1GB@1GB/s@1"}, "--tiers: price: must carry its unit"), ({"tiers": "x:1GB@1GB/s"}, "must be NAME:CAPACITY"),
     ({"tiers": "nvme-flsh"}, "did you mean nvme-flash"), ({"tiers": ","}, "must be 1 to 16 tiers"),
     ({"tiers": "disk,disk"}, "names of their own"), ({"context": "1M"}, "reads at most"),
     ({"trace": "azure-conv"}, "must carry prefix hashes"), ({"tiers": 3}, "--tiers"),
