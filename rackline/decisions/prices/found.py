@@ -22,6 +22,7 @@ from rackline.physics import charges
 AT = (0.05, 0.5, 0.95)
 COUNTS = (1, 2, 3)  # tiers of a design
 _WINDOW = 1e6  # tokens, where an offer names none
+_LEAST_DRAWS = 10.0  # effective draws below which there is no interval to speak of
 _SAVES = 1e-3  # of what is paid, below which a further tier is none
 
 
@@ -41,9 +42,10 @@ class Quantity:
     truth: float | None = None
 
     @property
-    def narrower(self) -> float:
-        """Width of the prior's interval over the posterior's, in logarithms."""
-        return float(np.log(self.before[2] / self.before[0]) / np.log(self.after[2] / self.after[0]))
+    def narrower(self) -> float | None:
+        """Width of the prior's interval over the posterior's, in logarithms; None where nothing is left of it."""
+        left = float(np.log(self.after[2] / self.after[0]))
+        return float(np.log(self.before[2] / self.before[0])) / left if left > 0 else None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Found:
     offer: Offer
     reader: Reader
     readings: tuple[Reading, ...]
-    joint: Posterior | None  # None: no price to infer from
+    joint: Posterior | None  # None: no price to infer from, or prices beyond the prior
     quantities: tuple[Quantity, ...]
     point: Point
     designed: tuple[Designed, ...]
@@ -71,18 +73,21 @@ class Found:
     shapes: tuple[Shape, ...]
     window: float
     known: prior.Size | None
+    beyond: bool  # the prices cannot be explained by any draw of the prior
 
 
 def found(q: Any, offer: Offer) -> Found:
     """The readings of an offer, alone and together."""
     reader = Reader(offer, q.balance_of, float(q.active), float(q.context))
     known = _known(offer)
-    joint = posterior(offer, q.seed, known, q.markup, speed=q.speed) if offer.base.input or offer.base.output else None
+    priced = bool(offer.base.input or offer.base.output)
+    joint = posterior(offer, q.seed, known, q.markup, speed=q.speed) if priced else None
+    joint = joint if joint and joint.effective >= _LEAST_DRAWS else None
     quantities = tuple(_quantities(joint, known)) if joint else ()
     window = max(offer.window or _WINDOW, offer.tiers[-1].above * 2.0)
     kv = reader.kv or (quantities[2].after[1] if quantities else float(model("deepseek-v3").kv_bytes_per_token()))
     return Found(offer, reader, tuple(readings(reader)), joint, quantities, point(reader),
-                 tuple(_designed(q, reader, window)), kv, tuple(shapes(kv)), window, known)
+                 tuple(_designed(q, reader, window)), kv, tuple(shapes(kv)), window, known, priced and joint is None)
 
 
 def _known(offer: Offer) -> prior.Size | None:

@@ -42,6 +42,8 @@ def bill(offer: Offer, trace: Trace) -> Bill:
     for kind in ("input", "output"):
         if getattr(offer.base, kind) is None:
             raise BadInput("--provider", f"must have an {kind} price to be compared", offer.name)
+    if not offer.base.input and not offer.base.output:
+        raise BadInput("--provider", "must ask something for its tokens to be compared", offer.name)
     hits = cached_tokens(trace)
     hits = np.zeros(len(trace)) if hits is None else hits.astype(float)
     output = trace.output_tokens @ _prices(offer, trace, "output")

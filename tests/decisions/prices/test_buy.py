@@ -69,6 +69,11 @@ def test_without_an_output_price_nothing_is_compared():
         bill(sold(PriceTier(0, 1)), trace([1], [1]))
 
 
+def test_what_costs_nothing_is_not_compared():
+    with pytest.raises(BadInput, match="ask something"):
+        bill(sold(PriceTier(0, 0, None, None, None, 0)), trace([1], [1]))
+
+
 def test_by_default_the_cheapest_seller_of_the_weights_is_taken():
     requests = trace([1000] * 3, [100] * 3)
     best = chosen(bundled(), "llama-3.1-8b", None, requests)

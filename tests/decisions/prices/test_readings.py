@@ -173,6 +173,13 @@ def test_nothing_to_infer_from_is_said(tmp_path):
     assert "nothing can be inferred" in answer.headline
 
 
+def test_prices_that_no_model_of_the_prior_explains_get_no_interval(tmp_path):
+    (tmp_path / "p.csv").write_text("model,input,output\nm,20000,30000\n", encoding="utf-8")
+    answer = rackline.prices(table=tmp_path / "p.csv", show="all")
+    assert "nothing is inferred" in answer.headline
+    assert answer.data["joint"] == {}
+
+
 @pytest.mark.parametrize(("row", "so"), [
     ("1,2,4", "nobody gains by a hit"), ("4,0.1,2", "margins differ"), ("0,0.1,2", "zero")])
 def test_contradictory_prices_get_their_consequence(tmp_path, row, so):
