@@ -18,7 +18,7 @@ START = {"message": 5.0, "hop": 5.0, "layer": 10.0, "pick": 5.0, "token": 74.0, 
 FIRST_LAYER = {"layer": 100.0, "pick": 50.0}  # of a first token: what starts a prompt's kernels
 EFFICIENCY = 1.25
 PACE = "tpot together"
-SMOOTH = {"tpot together": Smooth(0.2, 0.1, 0.12, 0.05, 0.03), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
+SMOOTH = {"tpot together": Smooth(0.12, 0.12, 0.12, 0.05, 0.04), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
           "ttft together": Smooth(0.35, 0.25, 0.25, 0.15, 0.08), "ttft apart": Smooth(0.35, 0.25, 0.25, 0.15, 0.08)}
 OTHER = Smooth(0.25, 0.15, 0.15, 0.10, 0.05)
 FAR = {"ttft together": 0.3, "ttft apart": 0.3}
