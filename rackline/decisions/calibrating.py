@@ -18,7 +18,7 @@ START = {"message": 5.0, "hop": 5.0, "layer": 10.0, "pick": 5.0, "token": 74.0, 
 FIRST_LAYER = {"layer": 100.0, "pick": 50.0}  # of a first token: what starts a prompt's kernels
 EFFICIENCY = 1.25
 PACE = "tpot together"
-SMOOTH = {"tpot together": Smooth(0.2, 0.1, 0.12, 0.05, 0.03), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
+SMOOTH = {"tpot together": Smooth(0.12, 0.12, 0.12, 0.05, 0.04), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
           "ttft together": Smooth(0.35, 0.25, 0.25, 0.15, 0.08), "ttft apart": Smooth(0.35, 0.25, 0.25, 0.15, 0.08)}
 OTHER = Smooth(0.25, 0.15, 0.15, 0.10, 0.05)
 FAR = {"ttft together": 0.3, "ttft apart": 0.3}
@@ -122,6 +122,8 @@ def _by_series(found: Sequence[Sample]) -> dict[tuple, list[int]]:
 
 def blocks(fitted: Fitted) -> dict[tuple, _Block]:
     """The samples of a fit by series, with what its coefficients leave over."""
+    if not fitted.samples:
+        return {}
     residual = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples)
     how = SMOOTH.get(fitted.family, OTHER)
     return {series: _block(residual[rows], [fitted.samples[i] for i in rows], how)
@@ -134,11 +136,14 @@ def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     seen, sized = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     known, ids = blocks(fitted), {s.row.id: s.seconds for s in fitted.samples}
     for series, rows in _by_series(found).items():
-        for part, same in _by_part([found[i] for i in rows], rows, ids).items():
-            block = known.get(series)
-            if block is not None and part is not None:
-                block = block.only(np.array([i for i, p in enumerate(block.part) if p != part], dtype=int))
-            if block is None or not len(block.residual):
+        whole = known.get(series)
+        if whole is None:
+            continue
+        places = _folds(whole.part)
+        for fold, same in _by_fold([found[i] for i in rows], rows, ids, places).items():
+            block = whole if fold is None else whole.only(
+                np.array([i for i, part in enumerate(whole.part) if places[part] != fold], dtype=int))
+            if not len(block.residual):
                 continue
             mean, variance = _correct(block, [found[i] for i in same])
             logs[same], spread[same], seen[same] = logs[same] + mean, np.sqrt(variance), True
@@ -147,12 +152,20 @@ def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     return Corrected(logs, spread, seen, sized)
 
 
-def _by_part(found: Sequence[Sample], rows: Sequence[int], ids: dict[str, float]) -> dict[tuple | None, list[int]]:
+FOLDS = 20  # in which the configurations of a series are left out for its own rows, each with all its repetitions
+
+
+def _folds(parts: Sequence[tuple]) -> dict[tuple, int]:
+    return {part: i % FOLDS for i, part in enumerate(dict.fromkeys(parts))}
+
+
+def _by_fold(found: Sequence[Sample], rows: Sequence[int], ids: dict[str, float],
+             places: dict[tuple, int]) -> dict[int | None, list[int]]:
     """Rows by what must be left out for them: nothing for rows that are new."""
-    groups: dict[tuple | None, list[int]] = {}
+    groups: dict[int | None, list[int]] = {}
     for s, i in zip(found, rows, strict=True):
-        old = s.row.id in ids and abs(ids[s.row.id] / s.seconds - 1.0) < 1e-5
-        groups.setdefault(s.configuration if old else None, []).append(i)
+        old = s.row.id in ids and s.configuration in places
+        groups.setdefault(places[s.configuration] if old else None, []).append(i)
     return groups
 
 

@@ -136,7 +136,7 @@ def together(a: np.ndarray, b: np.ndarray, same: np.ndarray, how: Smooth) -> np.
 def row_noise(matrix: np.ndarray, residual: np.ndarray, noise: float) -> np.ndarray:
     """The variance that each row is granted: a row far from its neighbours is believed less (Student's t, 4)."""
     weight = np.ones(len(residual))
-    for _ in range(4):
+    for _ in range(3):
         rest = residual - matrix @ np.linalg.solve(matrix + np.diag(noise**2 / weight), residual)
         weight = 5.0 / (4.0 + (rest / noise) ** 2)
     return noise**2 / weight
