@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_larger_domain_is_never_slower_nor_dearer_for_the_same_chips(found):
     assert [r["domain"] for r in rows] == [8, 16, 36, 72, 144, 288, 576]
     for key in ("fastest_tpot", "cheapest_cost", "within_cost"):
         values = [r[key] for r in rows]
-        assert all(b <= a * (1 + 1e-9) for a, b in zip(values[:-1], values[1:], strict=True)), key
+        assert all(b <= a * (1 + 1e-9) for a, b in itertools.pairwise(values)), key
     assert rows[0]["fastest_tpot"] > 1.5 * rows[-1]["fastest_tpot"]
     assert all(r["within_tpot"] <= 0.01 for r in rows)
 
@@ -119,7 +120,7 @@ def test_the_share_of_memory_is_its_price_over_the_chip_s():
 def test_more_stages_need_less_memory_for_weights_and_none_less_for_kv(found):
     rows = found["memory"]["stages"]
     assert [r["stages"] for r in rows] == [1, 2, 4, 8]
-    assert all(b["weights"] < a["weights"] for a, b in zip(rows[:-1], rows[1:], strict=True))
+    assert all(b["weights"] < a["weights"] for a, b in itertools.pairwise(rows))
     assert all(r["cache"] >= rows[0]["cache"] for r in rows)
     assert all(r["dollars"] < r["full_dollars"] for r in rows)
     assert all(r["tpot"] >= rows[0]["tpot"] for r in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -55,7 +56,7 @@ def test_at_its_own_sparsity_the_family_is_the_model_itself(found):
 def test_more_experts_mean_fewer_active_and_more_parameters_and_a_larger_balance_batch(found):
     rows = found["trades"]
     for key, sign in (("active", -1), ("total", 1), ("bytes", 1), ("balance_batch", 1)):
-        assert all(sign * (b[key] - a[key]) > 0 for a, b in zip(rows[:-1], rows[1:], strict=True)), key
+        assert all(sign * (b[key] - a[key]) > 0 for a, b in itertools.pairwise(rows)), key
 
 
 def test_prompts_gain_from_sparsity_as_their_arithmetic_shrinks(found):
@@ -74,7 +75,7 @@ def test_what_does_not_fit_has_no_price():
 def test_finer_experts_reach_more_chips_and_send_more():
     grains = ask("sparsity", **GIVEN).data["grains"]
     assert [g["experts"] for g in grains] == [256, 512, 1024, 2048, 4096]
-    assert all(b["chips"] > a["chips"] and b["sent"] > a["sent"] for a, b in zip(grains[:-1], grains[1:], strict=True))
+    assert all(b["chips"] > a["chips"] and b["sent"] > a["sent"] for a, b in itertools.pairwise(grains))
     assert grains[0]["sent"] < 8 * 7168 * 3 * 1.0001
 
 
@@ -117,7 +118,7 @@ def test_no_number_of_tokens_reaches_a_loss_below_the_model_s_own():
 def test_smaller_models_of_one_loss_serve_cheaper_and_train_on_more_tokens(found):
     rows = [r for r in found["dense_laws"] if "2024" in r["law"]]
     assert all(b["tokens"] > a["tokens"] and b["training_ratio"] > a["training_ratio"]
-               for a, b in zip(rows[:-1], rows[1:], strict=True))
+               for a, b in itertools.pairwise(rows))
 
 
 # ---- the answer

@@ -20,11 +20,11 @@ def part(case: Case) -> Part:
     ways = _ways(case)
     if ways < 2:
         return Part("", notes=("A single chip has no cut to choose.",))
-    asked = Cutting(case.some_model, case.machine, ways, float(case.question.batch * ways), case.context)
+    asked = Cutting(case.some_model, case.machine, ways, float(case.batch * ways), case.context)
     found = sorted(cuts(asked), key=lambda c: (not c.fits, c.time))
     return Part(_sentence(asked, found), (_table(asked, found),),
-                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. Cuts that do not fit in "
-                       "memory are timed all the same and stand last.",),
+                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. Cuts that do not fit "
+                       "in memory are timed all the same and stand last.",),
                 explain=(_explain(case),),
                 data={"ways": ways, "cuts": [{"cut": c.name, "seconds": c.time, "memory": c.memory,
                                               "network": c.network, "sent": c.sent, "weights": c.weights,
@@ -41,7 +41,7 @@ def _sentence(asked: Cutting, found: list[Cut]) -> str:
     if not fitting:
         return f"Cut {asked.ways} ways along any one dimension {asked.model.name} does not fit."
     return (f"Cut {asked.ways} ways, {asked.model.name} is best cut along its {best.name}: "
-            f"{units.show(best.time, 'seconds')} a step of {asked.batch:,.0f} sequences; of those that fit the worst is "
+            f"{units.show(best.time, 'seconds')} a step of {asked.batch:,.0f} sequences; the worst that fits is "
             f"{fitting[-1].name} ({units.show(fitting[-1].time, 'seconds')}).")
 
 
