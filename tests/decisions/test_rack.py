@@ -103,7 +103,8 @@ def test_experts_are_the_cut_that_pays_and_the_reason_is_said(found):
 def test_a_dense_model_has_cuts_domains_and_memory_but_no_experts():
     data = ask("rack", "llama-3.1-405b", on="gb200-nvl72", domain="8,72").data
     assert "experts" not in data
-    assert data["cuts"]["cuts"][0]["cut"] == "feed-forward width and heads"
+    assert data["cuts"]["cuts"][0]["fits"]
+    assert "feed-forward width and heads" in {c["cut"] for c in data["cuts"]["cuts"]}
     assert len(data["domain"]["domains"]) == 2
 
 
