@@ -34,7 +34,6 @@ _BASES: dict[str, dict[str, float]] = {
     "tokens/s": {"tokens/s": 1.0, "tok/s": 1.0},
     "parameters": {"parameters": 1.0, "params": 1.0},
     "count": {},
-    "year": {},
     "ratio": {"x": 1.0, "%": 0.01},
 }
 # spellings that take no prefix: "mmin" and "kd" are mistakes
@@ -133,7 +132,7 @@ def show(value: float, dimension: str = "count", digits: int = 3) -> str:
     """A short text for an SI number: 3.35e12 bytes/s -> "3.35 TB/s", 671e9 parameters -> "671 B"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "—"
-    if dimension == "year":
+    if dimension == "year":  # of axes alone: no thousands, nothing to parse
         return f"{value:.0f}"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"

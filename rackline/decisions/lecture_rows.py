@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from rackline.decisions import lecture_racks
 from rackline.decisions.lecture_bench import Bench
 from rackline.decisions.lecture_claim import ABOUT, Claim, Said, cases, measured_on, ratio_of, said
@@ -48,10 +46,11 @@ def sparsity(bench: Bench) -> Iterator[Claim]:
                 measured_on("2**(1/a), a = log(gain)/log(experts)", {t: 2 ** (1 / x) for t, x in found.items()}),
                 "count", "A power law through the one point; its interval is that of reading it.", COMMAND)
     wide = float(law.total_parameters(1.0, _TEN ** (1 / a), share.value))
-    yield Claim("C8", "growth of all parameters for ten times the active ones", Said("over 100×", "you need to "
-                "increase total parameters a hundredfold to get the equivalent of 10x as many active parameters. "
-                "Actually even more so", 100.0, INFINITE), measured_on("1 + share*(10**(1/a) - 1)", {"through the point": wide}),
-                "count", "Carried far beyond the point.", COMMAND)
+    yield Claim("C8", "growth of all parameters for ten times the active ones",
+                Said("over 100×", "you need to increase total parameters a hundredfold to get the equivalent of 10x as "
+                     "many active parameters. Actually even more so", 100.0, INFINITE),
+                measured_on("1 + share*(10**(1/a) - 1)", {"through the point": wide}), "count",
+                "Carried far beyond the point.", COMMAND)
     yield _pure_win(bench)
 
 
@@ -114,8 +113,8 @@ def _eight(bench: Bench, domain: int) -> Claim:
     model = bench.model(V3)
     talk = {"b": 128.0 * domain, "E": float(domain), "weights": model.weight_bytes(),
             "kv": model.kv_bytes_per_token()}
-    at = lambda length: tuple(float(np.asarray(capacity.memory_per_chip(**talk, L=length, P=p)))  # noqa: E731
-                              for p in (8.0, 1.0))
+    one = lambda length, stages: float(capacity.memory_per_chip(**talk, L=length, P=stages))  # noqa: E731
+    at = lambda length: (one(length, 8.0), one(length, 1.0))  # noqa: E731
     return Claim("D6", "memory a chip needs with the weights in eight racks, over one", Said("less", "I can fit the "
                  "weights in eight racks, then I could have built hardware that didn't have so much HBM per GPU", 0.0,
                  1.0, 1.0),

@@ -133,8 +133,8 @@ def _plots(s: Sparse) -> Iterator[Plot]:
 
 def _notes(s: Sparse) -> Iterator[str]:
     yield ("The exponent goes through one point, at 370 M active parameters and with older routing, as a power law; "
-           "gains are said to shrink as models grow. The paper's coefficients, like those of later laws of fine-grained "
-           "experts, were found in no source at hand: carried to another size the exponent is an assumption.")
+           "gains are said to shrink as models grow. The paper's coefficients, like those of later laws of "
+           "fine-grained experts, were found in no source at hand: at another size the exponent is an assumption.")
     yield ("Prices are the lecture's two terms on the whole machine: experts touched by the batch, KV as this "
            f"model's, {100 * s.share:.3g} % of the active parameters routed, no network. Empty: weights and KV do not "
            "fit.")

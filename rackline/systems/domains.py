@@ -19,12 +19,10 @@ def with_domain(machine: Machine, domain: int, chips: int) -> Machine:
     """
     network = machine.scale_up if domain > 1 else None
     if network is not None and network.axes:
-        network = network.with_axes(slice_axes(_room(network), domain))
+        axes = slice_axes((_LARGEST_AXIS,) * len(network.axes), domain)
+        pod = tuple(map(max, axes, network.pod)) if network.pod else ()
+        network = network.model_copy(update={"pod": pod}).with_axes(axes)
     return Machine(**dict(machine) | {"domain": domain, "chips": chips, "scale_up": network})
-
-
-def _room(network: Network) -> tuple[int, ...]:
-    return tuple(_LARGEST_AXIS for _ in network.axes)
 
 
 def as_torus(machine: Machine, dimensions: int = 3) -> Machine:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rackline
-from rackline.decisions.answer import Axis, Plot, Series
+from rackline.decisions.answer import Axis, Heat, Plot, Series
 from rackline.interface import canvas, figures
 from rackline.interface.html import to_html
 from rackline.interface.text import Look, to_text
@@ -167,3 +167,46 @@ def test_the_page_holds_the_whole_answer_with_its_signs_escaped():
     for part in ("38.6 ms", "Balance", "t = W / (n · BW)", '<a href="https://example.org/d.pdf"', "Assumes 8,192"):
         assert part in text
     assert to_html(replace(FULL, feasible=False, reasons=("too big",))).count("Why not") == 1
+
+
+# ---- heat maps
+
+GRID = [[float(10 * row + column) for column in range(30)] for row in range(3)]
+HEAT = Plot("Who sends what", Axis("to chip"), Axis("from chip"), (), heat=Heat(GRID, "bytes sent", "bytes"))
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_heat_map_in_the_text_keeps_to_the_width_and_says_what_its_shades_mean(width: int):
+    lines = to_text(replace(FULL, plots=(HEAT,)), Look(width=width)).splitlines()
+    shaded = [line for line in lines if "│" in line and set(line) & set("░▒▓█")]
+    assert len(shaded) == 3
+    assert all(len(line) <= width for line in shaded)
+    assert any("bytes sent" in line and "0 B" in line and "49 B" in line for line in lines)
+
+
+@given(st.integers(1, 200), st.integers(1, 60), st.integers(1, 120))
+@settings(max_examples=60, deadline=None)
+def test_shades_never_outgrow_their_room_and_show_the_largest_of_what_they_join(columns: int, rows: int, width: int):
+    values = [[0.0] * columns for _ in range(rows)]
+    values[-1][-1] = 5.0
+    lines = canvas.shades(Heat(values, "x"), width, 24)
+    assert len(lines) <= 24
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= width
+    assert lines[-1][-1] == canvas.SHADES[-1]
+
+
+def test_a_heat_map_is_drawn_in_vectors_and_described():
+    page = to_html(replace(FULL, plots=(HEAT,)))
+    assert "<image" not in page
+    assert 'aria-label="Who sends what: from chip against to chip; bytes sent"' in page
+    assert figures.to_bytes(replace(FULL, plots=(HEAT,)), "png").startswith(b"\x89PNG")
+
+
+def test_a_sentence_with_two_prices_is_no_formula():
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(figures._STYLE):
+        text = Figure().text(0, 0, "From $1 to $2 a token.")
+        assert text._preprocess_math(text.get_text())[1] is False

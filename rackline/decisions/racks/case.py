@@ -13,8 +13,10 @@ from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.facts.model import FeedForward, Model
 from rackline.systems.domains import with_domain
+from rackline.systems.memory import usable_bytes
 
 CONTEXT = 8192.0  # tokens, where the question names none
+_ROOM = 0.9  # of what weights and KV may take, were both divided evenly
 MOST_TOKENS = 32_768  # drawn at once; a larger batch is drawn in part
 
 
@@ -28,6 +30,7 @@ class Case:
     moe: FeedForward | None
     price: Fact
     context: float
+    batch: int  # sequences a chip: as asked, or halved until they fit beside the weights
 
     @property
     def some_model(self) -> Model:
@@ -64,7 +67,18 @@ def case_of(q: Any) -> Case:
     if limit is not None and context > limit:
         raise BadInput("--context", f"the model reads at most {limit:,} tokens", f"{context:,.0f}")
     moe = None if model is None else next((f for f, _ in model.feed_forwards() if f.experts), None)
-    return Case(q, q.on, model, moe, chip_price(q.on, q.price), context)
+    return Case(q, q.on, model, moe, chip_price(q.on, q.price), context, _batch(q, model, context))
+
+
+def _batch(q: Any, model: Model | None, context: float) -> int:
+    batch = int(q.batch)
+    if model is None:
+        return batch
+    room = _ROOM * usable_bytes(q.on) - model.weight_bytes() / q.on.domain
+    one = context * model.kv_bytes_per_token() + model.state_bytes()
+    while batch > 1 and batch * one > room:
+        batch //= 2
+    return batch
 
 
 def sourced(name: str, fact: Fact) -> Source:

@@ -20,11 +20,11 @@ def part(case: Case) -> Part:
     ways = _ways(case)
     if ways < 2:
         return Part("", notes=("A single chip has no cut to choose.",))
-    asked = Cutting(case.some_model, case.machine, ways, float(case.question.batch * ways), case.context)
-    found = cuts(asked)
+    asked = Cutting(case.some_model, case.machine, ways, float(case.batch * ways), case.context)
+    found = sorted(cuts(asked), key=lambda c: (not c.fits, c.time))
     return Part(_sentence(asked, found), (_table(asked, found),),
-                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. A cut that does not "
-                       "fit in memory is timed all the same.",),
+                notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. Cuts that do not fit "
+                       "in memory are timed all the same and stand last.",),
                 explain=(_explain(case),),
                 data={"ways": ways, "cuts": [{"cut": c.name, "seconds": c.time, "memory": c.memory,
                                               "network": c.network, "sent": c.sent, "weights": c.weights,
@@ -37,10 +37,12 @@ def _ways(case: Case) -> int:
 
 
 def _sentence(asked: Cutting, found: list[Cut]) -> str:
-    best = next((c for c in found if c.fits), found[0])
+    best, fitting = found[0], [c for c in found if c.fits]
+    if not fitting:
+        return f"Cut {asked.ways} ways along any one dimension {asked.model.name} does not fit."
     return (f"Cut {asked.ways} ways, {asked.model.name} is best cut along its {best.name}: "
-            f"{units.show(best.time, 'seconds')} a step of {asked.batch:,.0f} sequences; worst along "
-            f"{found[-1].name} ({units.show(found[-1].time, 'seconds')}).")
+            f"{units.show(best.time, 'seconds')} a step of {asked.batch:,.0f} sequences; the worst that fits is "
+            f"{fitting[-1].name} ({units.show(fitting[-1].time, 'seconds')}).")
 
 
 def _table(asked: Cutting, found: list[Cut]) -> Table:

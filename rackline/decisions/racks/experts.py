@@ -63,12 +63,12 @@ def part(case: Case) -> Part:
 def spread(case: Case) -> Spread:
     """Experts placed in every way, tokens drawn and counted; BadInput for a dense model or no chips to deal over."""
     moe = _routed(case)
-    chips = case.question.over or min(case.machine.domain, moe.experts)
+    chips = case.question.over or min(case.machine.domain, case.machine.chips, moe.experts)
     if chips > min(case.machine.chips, moe.experts):
         raise BadInput("--over", f"must be at most the machine's {case.machine.chips} chips and the model's "
                        f"{moe.experts} experts", chips)
     layers = [routing.chances(row, moe.top_k) for row in _popularity(case, moe)]
-    tokens = min(int(case.question.batch) * chips, MOST_TOKENS)
+    tokens = min(int(case.batch) * chips, MOST_TOKENS)
     hits = routing.drawn(stream(case.question.seed, "routing"), layers[0], tokens)
     ways = tuple(_placed(name, layers, hits, place) for name, place in _ways(case, moe, chips, layers))
     visited = routing.visits(hits, ways[-1].placement)
@@ -176,7 +176,7 @@ def _notes(case: Case, s: Spread) -> Iterator[str]:
            "uniform routing is uneven in one step: a small batch has a busiest chip.")
     yield ("Copies: the expert with the most load a copy gets the next one, then the heaviest copy goes to the least "
            "busy chip with a free slot; a token's visits take the copies in turn.")
-    asked = case.question.batch * s.chips
+    asked = case.batch * s.chips
     if asked > s.tokens:
         yield f"Of {asked:,} tokens a step {s.tokens:,} are drawn; with all of them loads differ less."
 

@@ -117,7 +117,7 @@ def _staged(case: Case, byte: Fact, cost: Fact) -> list[Staged]:
 def _layout(case: Case) -> Layout | None:
     """The layout over one domain, without stages, that is fastest at the batch asked for."""
     machine, model = case.one_domain, case.some_model
-    batch = float(case.question.batch * machine.domain)
+    batch = float(case.batch * machine.domain)
     found = [x for x in layouts(model, machine) if x.replicas == 1 and x.pipeline == 1
              and bool(memory(model, machine, x, batch, case.context).fits)
              and not why_not(model, machine, x, case.context)]
@@ -128,7 +128,7 @@ def _layout(case: Case) -> Layout | None:
 def _stage(case: Case, layout: Layout, byte: float, cost: float) -> Staged:
     d, p = case.machine.domain, int(layout.pipeline)
     machine = with_domain(case.machine, d, d * p)
-    micro = float(case.question.batch * d)
+    micro = float(case.batch * d)
     held = memory(case.some_model, machine, layout, micro * p, case.context)
     needed = float(held.total) / USABLE.value
     time = p * float(Server(case.some_model, machine).stage_time(layout, decode(micro, case.context)))
@@ -170,7 +170,7 @@ def _stage_table(case: Case, staged: list[Staged]) -> Table:
                Column("on these", "dollars/Mtok"))
     rows = tuple((s.stages, s.weights, s.cache, s.needed, s.cost, s.tpot, s.tokens, s.dollars, s.full_dollars)
                  for s in staged)
-    return Table(f"{case.some_model.name}, {case.question.batch:,} sequences a chip and stage at {case.context:,.0f} "
+    return Table(f"{case.some_model.name}, {case.batch:,} sequences a chip and stage at {case.context:,.0f} "
                  "tokens, on chips with only the memory they need", columns, rows)
 
 
@@ -200,7 +200,7 @@ def _notes(case: Case, staged: list[Staged]) -> Iterator[str]:
         yield ("Stages divide the weights only: every stage keeps a micro-batch in flight, so KV a chip stays. The "
                "leaner chip keeps its bandwidth, though stacks of memory bring both; time includes a hop a stage.")
     elif case.model:
-        yield f"{case.question.batch:,} sequences a chip of {case.context:,.0f} tokens do not fit in one domain here."
+        yield f"{case.batch:,} sequences a chip of {case.context:,.0f} tokens do not fit in one domain here."
     yield ("The lecture quotes half of capital spending: with memory at its buyer's contract price it is far less of a "
            "machine's price; it comes near half of what a chip costs to make, or in a shortage.")
 
@@ -216,7 +216,7 @@ def _explain(case: Case, byte: Fact, cost: Fact, staged: list[Staged]) -> Iterat
     if staged:
         model, d = case.some_model, case.machine.domain
         yield line("lecture's memory per chip, four stages", capacity.memory_per_chip, "bytes", P=4.0, E=float(d),
-                   b=float(case.question.batch * d), L=case.context, weights=model.weight_bytes(),
+                   b=float(case.batch * d), L=case.context, weights=model.weight_bytes(),
                    kv=model.kv_bytes_per_token())
 
 

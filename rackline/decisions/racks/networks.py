@@ -58,7 +58,7 @@ def part(case: Case) -> Part:
     if m.scale_up is None or case.moe is None:
         why = "no scale-up network" if m.scale_up is None else "no routed experts"
         return Part("", notes=(f"Networks are compared by a routed layer's exchange: {why} here.",))
-    asked = Asked(m, case.moe, float(case.question.batch), _size(case))
+    asked = Asked(m, case.moe, float(case.batch), _size(case))
     found = tuple(exchanges(asked))
     return Part(_sentence(m, found), (_table(asked, found),), notes=tuple(_notes(m)), explain=tuple(_explain(asked)),
                 data={"exchanges": [{"network": e.network, "chips": e.chips, "seconds": e.time, "beyond": e.beyond,
