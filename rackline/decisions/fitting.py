@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rackline import units
@@ -17,9 +18,17 @@ MORE_CHIPS = (2, 4, 8, 16, 32, 64, 128, 256)
 
 def what_would_fit(model: Model, machine: Machine, context: float) -> tuple[str, ...]:
     """Changes, each alone, after which at least one layout holds the weights and one sequence of `context` tokens."""
-    return tuple(_remedies(model, machine, context)) or (
-        f"nothing tried: {units.show(model.weight_bytes(), 'bytes')} of weights against "
-        f"{units.show(usable_bytes(machine) * machine.chips, 'bytes')} usable on {machine.chips} chips",)
+    return tuple(_remedies(model, machine, context)) or (_by_memory_alone(model, machine),)
+
+
+def _by_memory_alone(model: Model, machine: Machine) -> str:
+    """What the weights ask for when no single change tried is enough."""
+    needed = math.ceil(model.weight_bytes() / usable_bytes(machine))
+    sizes = (f"{units.show(model.weight_bytes(), 'bytes')} of weights against "
+             f"{units.show(usable_bytes(machine), 'bytes')} usable a chip")
+    if needed <= machine.chips:
+        return f"weights divided more finely than any layout here divides them: {sizes}"
+    return f"at least {needed:,} such chips{'' if machine.scale_out else ', which nothing joins here'}: {sizes}"
 
 
 def _remedies(model: Model, machine: Machine, context: float) -> Iterator[str]:

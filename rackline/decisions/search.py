@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
+from rackline import units
 from rackline.decisions.pools import GROUP, PROMPTS, Pool, Split, prefill_pools, split
 from rackline.systems.layout import Layout
 from rackline.systems.memory import largest_batch
@@ -208,17 +210,18 @@ def _keep_goal(found: Found, goal: str, option: Option) -> None:
 
 
 def _why_missed(question: Search, tried: Tried, row: int) -> str:
+    shown = partial(units.show, dimension="seconds")
     name = f"{tried.mode} (chunk {tried.chunk:,.0f})" if tried.chunk else tried.mode
     tpot, ttft = float(np.min(tried.point.tpot[row])), float(np.min(tried.point.ttft[row]))
     if not np.isfinite(tpot):
         return f"{name}: prefill cannot keep up at any batch"
     reasons = []
     if tpot > question.targets.tpot:
-        reasons.append(f"at best {1e3 * tpot:.3g} ms a token, target {1e3 * question.targets.tpot:.3g} ms")
+        reasons.append(f"at best {shown(tpot)} a token, target {shown(question.targets.tpot)}")
     if not np.isfinite(ttft):
         reasons.append("no room for a prefill pool beside it that meets the target")
     elif ttft > question.targets.ttft:
-        reasons.append(f"at best {ttft:.3g} s to the first token, target {question.targets.ttft:.3g} s")
+        reasons.append(f"at best {shown(ttft)} to the first token, target {shown(question.targets.ttft)}")
     return f"{name}: " + ("; ".join(reasons) or "no batch meets both targets at once")
 
 

@@ -21,6 +21,7 @@ from rackline.systems.serving import Server
 
 CONTEXT = 8192.0  # tokens, where the question names none
 _LONGEST = 2.0**20  # tokens that a curve runs to by itself, or to the model's own limit
+_FAR = 1000  # times the batch of the headline at which a curve ends by itself: without a cache any batch fits
 POINTS = 64  # of a curve without points of its own
 _GROUP = 256  # layouts timed together
 _BUSY = 8 / 9  # of the machine's chips a layout of our own choice keeps busy at least, as 64 of 72
@@ -168,7 +169,7 @@ def grid(case: Case, points: Asked, batch: float) -> tuple[np.ndarray, np.ndarra
         most = min(float(case.largest_context(batch)), max(case.server.model.max_context or 0, _LONGEST))
         x = points.contexts if points.contexts.size > 1 else _spread(most)
         return np.full(x.shape, batch), x
-    x = points.batches if points.batches.size > 1 else _spread(float(case.largest_batch(points.context)))
+    x = points.batches if points.batches.size > 1 else _spread(min(float(case.largest_batch(points.context)), _FAR * batch))
     return x, np.full(x.shape, points.context)
 
 

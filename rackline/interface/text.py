@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BADGES = {
-    "bound": "bound: physics allows no better; a real system reaches part of it",
+    "bound": "bound: the roofline at datasheet rates, no overhead; a real system reaches part of it",
     "calibrated": "calibrated: a bound with efficiencies fitted to measurements",
     "simulated": "simulated: request by request, from predicted pass times",
     "measured": "measured on real hardware",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 
+from rackline.facts import things
 from rackline.facts.model import Layers, Model
 from rackline.facts.models import model, read_config
 
@@ -177,3 +179,32 @@ def total_by_sum(read: Model) -> int:
                                   "minimax-m1", "gpt-oss-120b"])
 def test_sizes_by_role_sum_to_the_total(name):
     assert total_by_sum(model(name)) == model(name).total_parameters
+
+
+def bundled() -> list[str]:
+    return sorted(things.names()["models"])
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_no_bundled_model_takes_its_window_from_a_class(name):
+    """A published null is no window; left out of the file, it would become the class's own 4,096."""
+    assert not [note for note in model(name).notes if re.search(r"sliding_window = \d", note)]
+
+
+@pytest.mark.parametrize("name", ["mistral-7b-v0.3", "mistral-nemo-12b"])
+def test_later_mistrals_attend_to_the_whole_context(name):
+    read = model(name)
+    assert read.kv_bytes_per_token(beyond_window=True) == read.kv_bytes_per_token() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in bundled() if re.search("-(fp8|nvfp4)", name)])
+def test_a_model_named_after_a_number_format_stores_less_than_in_bf16(name):
+    """NVFP4 keeps attention in bf16 in some checkpoints; none keeps a third of its weights."""
+    read = model(name)
+    assert read.weight_bytes() < 0.6 * 2 * read.total_parameters
+
+
+def test_bamba_9b_is_the_model_of_its_name_only_with_its_three_attention_layers():
+    read = model("bamba-9b")
+    assert round(read.total_parameters / 1e8) == 98
+    assert sum(count for attention, count in read.attentions() if attention.cached) == 3
