@@ -94,9 +94,10 @@ def next_arrival(core: Core, asked: Asked) -> float:
 
 
 @inlined
-def arrive_until(core: Core, asked: Asked, book: Book, now: float) -> None:
-    """Every request that comes up to now, in order of time, then of number."""
-    while next_arrival(core, asked) <= now:
+def arrive_until(core: Core, asked: Asked, book: Book, now: float) -> float:
+    """Every request that comes up to now, in order of time, then of number; when the next one comes."""
+    coming = next_arrival(core, asked)
+    while coming <= now:
         request = core.run[col.UPCOMING]
         known = request < len(asked.input) and asked.arrival[request] <= now
         if core.run[col.FOLLOWERS] > 0 and core.heap_time[0] <= now and not (
@@ -105,3 +106,5 @@ def arrive_until(core: Core, asked: Asked, book: Book, now: float) -> None:
         else:
             core.run[col.UPCOMING] += 1
         _arrive(core, asked, book, request, now)
+        coming = next_arrival(core, asked)
+    return coming

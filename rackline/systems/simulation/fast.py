@@ -26,8 +26,10 @@ _departure = inlined(policies.departure)
 def run_fast(core: Core, asked: Asked, book: Book) -> None:
     """Serves all requests."""
     engines = core.limit[col.ENGINES]
+    cruising = core.pace[1] <= 0.0 and (engines == 1 or len(asked.child_start) == 0)
+    coming = next_arrival(core, asked)
     while True:
-        now = next_arrival(core, asked)
+        now = coming
         for e in range(engines):
             now = min(now, core.time[e, col.ENDS], core.time[e, col.WAKES])
         if now == np.inf:
@@ -35,10 +37,44 @@ def run_fast(core: Core, asked: Asked, book: Book) -> None:
         for e in range(engines):
             if core.time[e, col.ENDS] <= now:
                 _end_pass(core, asked, book, e, now)
-        arrive_until(core, asked, book, now)
+        coming = arrive_until(core, asked, book, now)
         for e in range(engines):
             if core.time[e, col.ENDS] == np.inf:
                 _start_pass(core, asked, book, e, now)
+                if cruising:
+                    _cruise(core, e, coming)
+
+
+@inlined
+def _cruise(core: Core, e: int, until: float) -> None:
+    """Passes that only decode, one after the other, until someone comes, finishes or lacks a free page.
+
+    Engines know of one another by what comes only, so each goes ahead alone.
+    """
+    engine, scale, ring = core.engine, core.scale, core.limit[col.RING]
+    count = engine[e, col.DECODING]
+    if count == 0 or engine[e, col.PARTIAL] >= 0 or engine[e, col.JOINING] + engine[e, col.QUEUED] + engine[
+            e, col.BACK] > 0:
+        return
+    now = core.time[e, col.ENDS]
+    while now < until:
+        clock = engine[e, col.CLOCK] + 1
+        crossing = (engine[e, col.CROSSING] if engine[e, col.CROSSING] else core.limit[col.BLOCK]) - 1
+        at = e * ring + (clock & (ring - 1))
+        if core.bucket[at, 0] >= 0 or core.phase[e, crossing] > engine[e, col.FREE]:
+            break
+        engine[e, col.CLOCK], engine[e, col.CROSSING] = clock, crossing
+        engine[e, col.FREE] -= core.phase[e, crossing]
+        for c in range(len(core.cap)):
+            core.below[e, c] += core.open[e, c]
+            core.open[e, c] -= core.closing[at, c]
+            core.closing[at, c] = 0
+        for j in range(len(scale)):
+            core.total[FIRST + j] = scale[j, 0] * count + scale[j, 1] * core.below[e, int(scale[j, 2])]
+        seconds = _seconds(core, e)
+        _note(core, e, now, seconds)
+        now += seconds
+    core.time[e, col.ENDS] = now
 
 
 @inlined
