@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
@@ -94,8 +95,8 @@ def facts_read(f: Callable[[Any], Any], record: Any) -> set[FactPath]:
     """The paths of the Facts whose value f(record) asks for, found by running it once."""
     seen: set[FactPath] = set()
     watched = record
-    for path, fact in facts_of(record):
-        watched = _placed(watched, path, lambda _, path=path, fact=fact: _Watched(fact, seen, path))
+    for path, _ in facts_of(record):
+        watched = _placed(watched, path, partial(_Watched, seen=seen, path=path))
     f(watched)
     return seen
 
