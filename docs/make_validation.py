@@ -135,7 +135,8 @@ def _coefficients() -> Iterator[str]:
         cells = [f"{part} {fact.value:.3g} ({fact.low:.3g} … {fact.high:.3g})"
                  for part, fact in family.coefficients.items()]
         yield f"| {name} | {family.rows:,} | {'; '.join(cells)} |"
-    yield "\nMicroseconds of message, hop, layer, pick and client, milliseconds of start; others times the datasheet's.\n"
+    yield ("\nMicroseconds of message, hop, layer, pick and client, milliseconds of start; "
+           "others times the datasheet's.\n")
 
 
 def _refused(judged: Judged) -> Iterator[str]:
@@ -160,7 +161,7 @@ def picture(path: Path = PICTURE) -> None:
         for metric in metrics:
             rows = [p for p in judged.predicted if p.sample.row.metric == metric]
             at.scatter([p.sample.seconds for p in rows], [p.seconds for p in rows], s=5, alpha=0.4, label=metric)
-        low, high = at.get_xlim()
+        _, high = at.get_xlim()
         at.set(xscale="log", yscale="log", title=title, xlabel="measured, s", ylabel="predicted, s")
         ends = [min(p.sample.seconds for p in judged.predicted if p.sample.row.metric in metrics), high]
         at.plot(ends, ends, color="black", linewidth=0.8)

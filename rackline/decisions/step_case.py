@@ -169,7 +169,8 @@ def grid(case: Case, points: Asked, batch: float) -> tuple[np.ndarray, np.ndarra
         most = min(float(case.largest_context(batch)), max(case.server.model.max_context or 0, _LONGEST))
         x = points.contexts if points.contexts.size > 1 else _spread(most)
         return np.full(x.shape, batch), x
-    x = points.batches if points.batches.size > 1 else _spread(min(float(case.largest_batch(points.context)), _FAR * batch))
+    most = min(float(case.largest_batch(points.context)), _FAR * batch)
+    x = points.batches if points.batches.size > 1 else _spread(most)
     return x, np.full(x.shape, points.context)
 
 

@@ -38,7 +38,7 @@ def headline(found: Found) -> str:
     """Active and total parameters and KV with their intervals, and whether the readings agree."""
     name = found.offer.name
     if found.beyond:
-        return (f"{name}: no model of the prior, sold as open models are, explains these prices, so nothing is inferred "
+        return (f"{name}: no model of the prior, sold as open models are, explains these prices: nothing is inferred "
                 f"from them together. {found.point.verdict}")
     if not found.quantities:
         return f"{name}: no input and no output price, so nothing can be inferred. {found.point.verdict}"
@@ -216,7 +216,7 @@ def _notes(found: Found) -> Iterator[str]:
     yield found.point.verdict
     joint = found.joint
     if found.beyond:
-        yield "Beyond the prior: a larger model than open ones, or a markup that their sellers do not take (--markup 5)."
+        yield "Beyond the prior: a larger model than open ones, or a markup that their sellers do not take: --markup 5."
     if joint is None:
         return
     m = joint.markup
