@@ -134,8 +134,7 @@ def workload(trace: Trace) -> Workload:
 def _deployment(q: Any, model: Model, layout: Layout) -> Deployment:
     limits = Limits(q.sequences, q.chunk, q.admission, q.prefix_caching, q.kv_blocks, q.batching, q.interval or 0.0)
     return Deployment(model, q.on, layout, limits, clock_of(q), prefill=q.prefill_layout, routing=q.routing,
-                      tiers=q.tiers or (),
-                      drafted=q.drafted, acceptance=q.acceptance or 0.0, imbalance=q.imbalance)
+                      tiers=q.tiers or (), drafted=q.drafted, acceptance=q.acceptance or 0.0, imbalance=q.imbalance)
 
 
 def _notes(q: Any, given: Offered) -> list[str]:

@@ -214,7 +214,7 @@ def test_a_model_that_fits_nowhere_is_infeasible_with_what_would_fit():
     ({"input": 10, "rate": 1.0, "tiers": "a:1m@1GB/s", "prefix_caching": True}, "must carry a unit of bytes"),
 ])
 def test_bad_input_is_one_line_that_says_what(given, says):
-    with pytest.raises(BadInput, match=r".") as error:
+    with pytest.raises(BadInput) as error:
         ask(**given)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
