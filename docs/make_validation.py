@@ -161,7 +161,7 @@ def picture(path: Path = PICTURE) -> None:
         for metric in metrics:
             rows = [p for p in judged.predicted if p.sample.row.metric == metric]
             at.scatter([p.sample.seconds for p in rows], [p.seconds for p in rows], s=5, alpha=0.4, label=metric)
-        _, high = at.get_xlim()
+        high = max(p.sample.seconds for p in judged.predicted if p.sample.row.metric in metrics)
         at.set(xscale="log", yscale="log", title=title, xlabel="measured, s", ylabel="predicted, s")
         ends = [min(p.sample.seconds for p in judged.predicted if p.sample.row.metric in metrics), high]
         at.plot(ends, ends, color="black", linewidth=0.8)

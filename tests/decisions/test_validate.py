@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,15 +89,12 @@ def test_no_row_is_dropped_silently(judged):
 
 
 def test_a_row_does_not_see_its_own_value(tokens):
-    """A measured value made ten times larger moves its own prediction by nothing but the rows' rounding."""
-    from dataclasses import replace
-
+    """A measured value made ten times larger does not move its own prediction."""
     series = [s for s in tokens if s.like.series == tokens[0].like.series]
     target = series[3]
     changed = replace(target, seconds=10.0 * target.seconds, row=replace(target.row, value=10.0 * target.row.value))
-    others = [s for s in series if s is not target]
     plain = predictions(calibration(), series, [target])[0]
-    moved = predictions(calibration(), [*others, changed], [changed])[0]
+    moved = predictions(calibration(), [changed if s is target else s for s in series], [changed])[0]
     assert moved.seconds == pytest.approx(plain.seconds, rel=1e-9)
 
 
