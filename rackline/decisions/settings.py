@@ -28,6 +28,9 @@ _WEIGHTS = {"": None, "fp8": "fp8", "fp4": "nvfp4", "nvfp4": "nvfp4", "int4": "i
 _PLAIN_ATTENTION = ("deepseek", "kimi", "qwen3.5", "minimax")
 
 
+_SAID = ("InferenceX", "CSV export", "NVIDIA aiconfigurator")  # who measured, where notes of a collection say so
+
+
 class Refused(ValueError):
     """Why a row cannot be predicted."""
 
@@ -173,8 +176,8 @@ def engine_of(row: Measured) -> tuple[str, str]:
 def like_of(row: Measured, model: Model, machine: Machine, mode: str) -> Like:
     """What a row is like."""
     engine, version = engine_of(row)
-    published = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip() if row.id.startswith("SIL-") else row.source[:40]
-    return Like(published, model.name, row.hardware or machine.name, engine, version,
+    said = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip()
+    return Like(said if said.startswith(_SAID) else row.source[:40], model.name, row.hardware or machine.name, engine, version,
                 row.formats.weights.lower() or "as configured", mode, row.flag)
 
 
