@@ -20,7 +20,7 @@ from rackline.interface.figures import one_svg
 
 PAGE = Path(__file__).with_name("prices.md")
 PICTURE = Path(__file__).parent / "img" / "prices.svg"
-PICTURED = "together/meta-llama/Meta-Llama-3.1-405B-Instruct-Turbo"
+PICTURED = "zai/GLM-4.5"
 UNITS = dict(zip(QUANTITIES, ("parameters", "parameters", "bytes"), strict=True))
 COLUMNS = ("quantity", "90 % interval holds the truth", "with every size weighted alike", "narrower than the prior",
            "high over low", "middle off by")
@@ -65,7 +65,7 @@ held 90.6, 96.2 and 88.5 %. Nothing else was fitted to this table.
 
 ![Prior and posterior of active parameters]({picture})
 
-Llama 3.1 405B at one seller; the dotted line is the truth.
+GLM-4.5 at its maker; the dotted line is the truth.
 
 ## Every size
 

@@ -165,7 +165,8 @@ def _marginals(found: Found) -> Iterator[Plot]:
         return
     for q in found.quantities[:3]:
         low, high = (float(x) for x in weighted(q.values, found.joint.sizes.weight, _ENDS))
-        edges = np.geomspace(min(low, q.after[0] / 2), max(high, 2 * q.after[2]), _BINS + 1)
+        truth = q.truth or q.after[1]
+        edges = np.geomspace(min(low, q.after[0] / 2, truth / 2), max(high, 2 * q.after[2], 2 * truth), _BINS + 1)
         middle = [*map(float, np.sqrt(edges[1:] * edges[:-1]))]
         series = tuple(Series(name, middle, [*map(float, _density(q.values, edges, weights))])
                        for name, weights in (("prior", found.joint.sizes.weight), ("posterior", found.joint.weights)))
