@@ -28,6 +28,8 @@ def answer(q: Any) -> Answer:
     badge: Badge = "bound" if case.model else "datasheet"
     return Answer("rack", _headline(parts), badge, (*_short(parts), *joined("tables")), joined("plots"),
                   (*joined("notes"), *_more(case, parts)), joined("explain"), _sources(case, parts),
+                  feasible=(good := any(p.feasible for p in parts.values())),
+                  reasons=() if good else tuple(p.sentence for p in parts.values()),
                   data={"model": case.model.name if case.model else None, "on": case.machine.name,
                         **{name: p.data for name, p in parts.items()}})
 
@@ -76,7 +78,7 @@ def _check(case: Case) -> None:
 
 def _more(case: Case, parts: dict[str, Part]) -> tuple[str, ...]:
     asked, has = case.question.batch, case.batch
-    fewer = (f"{has:,} sequences a chip instead of {asked:,}: no more of {case.context:,.0f} tokens fit beside the "
+    fewer = (f"{has:,} sequence{'s' * (has > 1)} a chip instead of {asked:,}: no more of {case.context:,.0f} tokens fit beside the "
              "weights.",) if has < asked else ()
     left = [name for name in SUBJECTS if name not in parts and (case.model or name in _ALONE)
             and (case.moe or name not in ("experts", "networks"))]

@@ -31,7 +31,8 @@ def part(case: Case) -> Part:
                 explain=(_explain(case),), sources=_sources(asked, found[0]),
                 data={"ways": ways, "cuts": [{"cut": c.name, "seconds": c.time, "memory": c.memory,
                                               "network": c.network, "sent": c.sent, "weights": c.weights,
-                                              "cache": c.cache, "fits": c.fits, "because": c.reason} for c in found]})
+                                              "cache": c.cache, "fits": c.fits, "because": c.reason} for c in found]},
+                feasible=any(c.fits for c in found))
 
 
 def _ways(case: Case) -> int:
