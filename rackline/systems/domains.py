@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from rackline.facts.fact import Fact
+from rackline.errors import BadInput
 from rackline.facts.machine import Machine, Network, slice_axes
 from rackline.physics import collectives
 
@@ -14,7 +14,7 @@ _LARGEST_AXIS = 4096
 def with_domain(machine: Machine, domain: int, chips: int) -> Machine:
     """The machine with so many chips in domains of so many, each chip's networks as fast as before.
 
-    Errors: BadInput for a domain that no slice of its torus has.
+    Errors: BadInput for several domains without a network between them.
     Ignores: that larger domains need longer cables or another level of switches
     """
     network = machine.scale_up if domain > 1 else None
@@ -22,7 +22,9 @@ def with_domain(machine: Machine, domain: int, chips: int) -> Machine:
         axes = slice_axes((_LARGEST_AXIS,) * len(network.axes), domain)
         pod = tuple(map(max, axes, network.pod)) if network.pod else ()
         network = network.model_copy(update={"pod": pod}).with_axes(axes)
-    return Machine(**dict(machine) | {"domain": domain, "chips": chips, "scale_up": network})
+    if chips > domain and machine.scale_out is None:
+        raise BadInput("domain", f"{machine.title} has no network beyond one domain", f"{chips} chips")
+    return machine.model_copy(update={"domain": domain, "chips": chips, "scale_up": network})
 
 
 def as_torus(machine: Machine, dimensions: int = 3) -> Machine:
@@ -33,8 +35,8 @@ def as_torus(machine: Machine, dimensions: int = 3) -> Machine:
     share = {end: value / (2 * dimensions) for end in ("value", "low", "high")
              if (value := getattr(network.bandwidth, end)) is not None}
     link = network.bandwidth.model_copy(update=share | {"kind": "derived"})
-    torus = Network(kind="torus", axes=axes, wraps=1, bandwidth=network.bandwidth, latency=network.latency, link=link)
-    return Machine(**dict(machine) | {"scale_up": torus.with_axes(axes)})
+    torus = network.model_copy(update={"kind": "torus", "axes": axes, "wraps": 1, "link": link, "reduces": False})
+    return machine.model_copy(update={"scale_up": torus.with_axes(axes)})
 
 
 def hops(network: Network) -> tuple[float, float]:
@@ -61,8 +63,3 @@ def bisection(machine: Machine) -> float:
     longest = max(network.axes)
     across = machine.domain / longest * (2.0 if longest % network.wraps == 0 else 1.0)
     return network.link.value * across
-
-
-def wires(machine: Machine) -> Fact | None:
-    """Cables of a domain, where known."""
-    return machine.scale_up.cables if machine.scale_up else None

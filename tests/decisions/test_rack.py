@@ -207,3 +207,10 @@ def test_the_case_of_a_model_holds_its_routed_layer_and_memory():
     case = case_of(prepare(find("rack"), MODEL))
     assert case.moe.experts == 256
     assert usable_bytes(case.one_domain) < case.machine.chip.memory_capacity.value
+
+
+@pytest.mark.parametrize("about", ["domain", "cuts"])
+def test_what_fits_nowhere_is_infeasible_with_the_reason(about):
+    answer = ask("rack", "kimi-k2", on="rtx-4090", about=about, domain="2,4" if about == "domain" else None)
+    assert not answer.feasible
+    assert "fit" in answer.reasons[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rackline.decisions.answer import Answer, Badge, Column, Table
+from rackline.decisions.answer import Answer, Badge, Column, Source, Table
 from rackline.decisions.racks import chip, cutting, domain, experts, history, machine, memory, networks
 from rackline.decisions.racks.case import Case, Part, case_of
 from rackline.errors import BadInput
@@ -27,7 +27,9 @@ def answer(q: Any) -> Answer:
     joined = lambda field: tuple(x for p in parts.values() for x in getattr(p, field))  # noqa: E731
     badge: Badge = "bound" if case.model else "datasheet"
     return Answer("rack", _headline(parts), badge, (*_short(parts), *joined("tables")), joined("plots"),
-                  (*joined("notes"), *_more(case, parts)), joined("explain"), joined("sources"),
+                  (*joined("notes"), *_more(case, parts)), joined("explain"), _sources(case, parts),
+                  feasible=(good := any(p.feasible for p in parts.values())),
+                  reasons=() if good else tuple(p.sentence for p in parts.values()),
                   data={"model": case.model.name if case.model else None, "on": case.machine.name,
                         **{name: p.data for name, p in parts.items()}})
 
@@ -54,6 +56,16 @@ def subjects(case: Case) -> list[str]:
             and (case.moe is not None or name not in ("experts", "networks"))]
 
 
+def _sources(case: Case, parts: dict[str, Part]) -> tuple[Source, ...]:
+    """Every fact once, with the elasticity where a subject found one; the machine's and the model's in any case."""
+    found: dict[str, Source] = {}
+    for source in (*machine.sources(case.machine), *(s for p in parts.values() for s in p.sources)):
+        if found.get(source.name) is None or source.elasticity is not None:
+            found[source.name] = source
+    model = () if case.model is None else (Source("model configuration", case.model.name, case.model.source, ""),)
+    return (*found.values(), *model)
+
+
 def _check(case: Case) -> None:
     q = case.question
     if q.about not in (None, "all", *_ALONE):
@@ -66,8 +78,8 @@ def _check(case: Case) -> None:
 
 def _more(case: Case, parts: dict[str, Part]) -> tuple[str, ...]:
     asked, has = case.question.batch, case.batch
-    fewer = (f"{has:,} sequences a chip instead of {asked:,}: no more of {case.context:,.0f} tokens fit beside the "
-             "weights.",) if has < asked else ()
+    fewer = (f"{has:,} sequence{'s' * (has > 1)} a chip instead of {asked:,}: no more of {case.context:,.0f} tokens fit "
+             "beside the weights.",) if has < asked else ()
     left = [name for name in SUBJECTS if name not in parts and (case.model or name in _ALONE)
             and (case.moe or name not in ("experts", "networks"))]
     alone = "" if case.model else "; with a MODEL also experts, networks, domain, cuts and chip"

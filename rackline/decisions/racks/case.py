@@ -57,6 +57,7 @@ class Part:
     explain: tuple[Line, ...] = ()
     sources: tuple[Source, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
+    feasible: bool = True
 
 
 def case_of(q: Any) -> Case:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rackline import units
-from rackline.decisions.answer import Column, Line, Table
+from rackline.decisions.answer import Column, Line, Source, Table
+from rackline.decisions.cite import cite
 from rackline.decisions.cuts import Cut, Cutting, cuts
 from rackline.decisions.equations import line
 from rackline.decisions.racks.case import Case, Part
@@ -25,10 +28,11 @@ def part(case: Case) -> Part:
     return Part(_sentence(asked, found), (_table(asked, found),),
                 notes=("Each cut alone, the same sequences in each; `rackline plan` mixes them. Cuts that do not fit "
                        "in memory are timed all the same and stand last.",),
-                explain=(_explain(case),),
+                explain=(_explain(case),), sources=_sources(asked, found[0]),
                 data={"ways": ways, "cuts": [{"cut": c.name, "seconds": c.time, "memory": c.memory,
                                               "network": c.network, "sent": c.sent, "weights": c.weights,
-                                              "cache": c.cache, "fits": c.fits, "because": c.reason} for c in found]})
+                                              "cache": c.cache, "fits": c.fits, "because": c.reason} for c in found]},
+                feasible=any(c.fits for c in found))
 
 
 def _ways(case: Case) -> int:
@@ -52,6 +56,13 @@ def _table(asked: Cutting, found: list[Cut]) -> Table:
     return Table(f"Where to cut {asked.model.name}: decode of {asked.batch:,.0f} sequences at {asked.context:,.0f} "
                  "tokens", columns, tuple((c.name, c.time, c.memory, c.network, c.sent, c.weights, c.cache, c.fits,
                                            c.reason) for c in found))
+
+
+def _sources(asked: Cutting, best: Cut) -> tuple[Source, ...]:
+    """The machine's facts by how far the best cut's step moves with each."""
+    bare = asked.machine.model_copy(update={"tiers": ()})
+    step = lambda m: next(c.time for c in cuts(replace(asked, machine=m)) if c.name == best.name)  # noqa: E731
+    return cite(step, bare)
 
 
 def _explain(case: Case) -> Line:

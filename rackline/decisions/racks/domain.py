@@ -50,7 +50,8 @@ def part(case: Case) -> Part:
     sizes, left = _sizes(case)
     found = [_best(case, size, max(sizes)) for size in sizes]
     return Part(_sentence(case, found), (_table(case, found),), _plots(case, found), tuple(_notes(case, found, left)),
-                data={"domains": [_row(b) for b in found], "tpot": case.question.tpot})
+                data={"domains": [_row(b) for b in found], "tpot": case.question.tpot},
+                feasible=any(b.fastest is not None for b in found))
 
 
 def _sizes(case: Case) -> tuple[list[int], list[int]]:

@@ -21,7 +21,7 @@ def part(case: Case) -> Part:
     m = case.machine
     return Part(_sentence(m), (Table(m.title, (Column("what"), Column("one domain"), Column("a chip")),
                                      tuple(_rows(m))),),
-                notes=tuple(_notes(m)), explain=tuple(_explain(m)), sources=tuple(_sources(m)), data=_data(m))
+                notes=tuple(_notes(m)), explain=tuple(_explain(m)), data=_data(m))
 
 
 def _sentence(m: Machine) -> str:
@@ -108,7 +108,8 @@ def _explain(m: Machine) -> Iterator[Line]:
         yield line("cables with twice the chips", capacity.cables, "count", chips=2.0 * m.domain, links=each, wires=1.0)
 
 
-def _sources(m: Machine) -> Iterator[Source]:
+def sources(m: Machine) -> Iterator[Source]:
+    """Every fact of the machine without its memory tiers."""
     for name, fact in named_facts(m):
         if not name.startswith("tiers"):
             yield sourced(name, fact)

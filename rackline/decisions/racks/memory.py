@@ -141,9 +141,8 @@ def _stage(case: Case, layout: Layout, byte: float, cost: float) -> Staged:
 
 def _sentence(case: Case, shares: tuple[float, float, float], byte: Fact, cost: Fact, staged: list[Staged]) -> str:
     text = (f"Memory is {units.show(shares[0], 'ratio')} of the price of one {case.machine.chip.title} "
-            f"({units.show(shares[1], 'ratio')} … {units.show(shares[2], 'ratio')}) at "
-            f"{units.show(byte.value, 'dollars/byte')} and {units.show(cost.value, 'dollars')} a chip; it is half at "
-            f"{units.show(_at_half(case, cost), 'dollars/byte')}")
+            f"{_span(shares)} at {units.show(byte.value, 'dollars/byte')} and {units.show(cost.value, 'dollars')} a "
+            f"chip; it is half at {units.show(_at_half(case, cost), 'dollars/byte')}")
     if len(staged) > 1:
         first, last = staged[0], staged[-1]
         has = case.machine.chip.memory_capacity.value
@@ -152,12 +151,17 @@ def _sentence(case: Case, shares: tuple[float, float, float], byte: Fact, cost: 
     return text + "."
 
 
+def _span(shares: tuple[float, float, float]) -> str:
+    """The interval in brackets; nothing where both prices are given."""
+    low, high = (units.show(x, "ratio") for x in shares[1:])
+    return "" if low == high else f"({low} … {high})"
+
+
 def _share_table(case: Case, byte: Fact, cost: Fact, shares: tuple[float, float, float]) -> Table:
     size = case.machine.chip.memory_capacity.value
     rows = (("price of memory", byte.shown()), ("memory of a chip", units.show(size, "bytes")),
             ("what that costs", units.show(size * byte.value, "dollars")), ("price of a chip", cost.shown()),
-            ("share of memory", f"{units.show(shares[0], 'ratio')} ({units.show(shares[1], 'ratio')} … "
-                                f"{units.show(shares[2], 'ratio')})"),
+            ("share of memory", f"{units.show(shares[0], 'ratio')} {_span(shares)}".rstrip()),
             ("it is half at", units.show(_at_half(case, cost), "dollars/byte")))
     return Table(f"Memory's share of the price: {case.machine.chip.title}", (Column("what"), Column("value")), rows)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackline import units
-from rackline.decisions.answer import Column, Line, Table
+from rackline.decisions.answer import Column, Line, Source, Table
+from rackline.decisions.cite import cite
 from rackline.decisions.equations import line
 from rackline.decisions.racks.case import Case, Part
 from rackline.facts.formats import bytes_per_number
@@ -61,8 +62,15 @@ def part(case: Case) -> Part:
     asked = Asked(m, case.moe, float(case.batch), _size(case))
     found = tuple(exchanges(asked))
     return Part(_sentence(m, found), (_table(asked, found),), notes=tuple(_notes(m)), explain=tuple(_explain(asked)),
+                sources=_sources(asked),
                 data={"exchanges": [{"network": e.network, "chips": e.chips, "seconds": e.time, "beyond": e.beyond,
                                      "over_one_domain": e.time / found[0].time} for e in found]})
+
+
+def _sources(a: Asked) -> tuple[Source, ...]:
+    """The machine's facts by how far the time over two domains moves with each; over one, where there is no other."""
+    bare = a.machine.model_copy(update={"tiers": ()})
+    return cite(lambda m: list(exchanges(replace(a, machine=m)))[0 if m.scale_out is None else 1].time, bare)
 
 
 def _size(case: Case) -> float:
