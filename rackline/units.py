@@ -128,6 +128,11 @@ _WHOLE = {"kilograms": "kg", "metres": "m"}
 _LONG = [(86400.0, "d"), (3600.0, "h"), (60.0, "min")]
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things in words: "1 chip", "7,200 chips"."""
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
 def show(value: float, dimension: str = "count", digits: int = 3) -> str:
     """A short text for an SI number: 3.35e12 bytes/s -> "3.35 TB/s", 671e9 parameters -> "671 B"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -69,7 +69,7 @@ def _number(param: Param, given: Any, dimension: str, most: float) -> float:
     if value < least if least is not None else value <= 0:
         raise BadInput(param.flag, "must be above zero" if least is None else f"must be at least {least:g}", given)
     if value > most:
-        raise BadInput(param.flag, f"must be at most {most:g} {dimension}", given)
+        raise BadInput(param.flag, f"must be at most {most:g}{'' if dimension == 'count' else f' {dimension}'}", given)
     return value
 
 

@@ -19,7 +19,7 @@ from rackline.decisions.search import Option, Search
 from rackline.systems.layout import Layout
 from rackline.systems.memory import weight_bytes
 
-_NUMBERS = re.compile(r"[0-9][0-9.,]*( [kMGT]?B)?")
+_NUMBERS = re.compile(r"[0-9][0-9.,]*( ([kMGT]?B|[nµm]?s|min|h|d))?\b")
 _LABELS = {"together": "prefill and decode together", "apart": "prefill and decode apart", "decode": "decode only"}
 
 
@@ -39,8 +39,8 @@ def answer(planned: Planned) -> Answer:
 def headline(planned: Planned) -> str:
     """One sentence: the best way, what users feel, what it costs, what limits it."""
     best, q = planned.best, planned.question
-    where = f"{q.server.machine.title}, {best.chips} of {q.chips} chips" if best.chips != q.chips else (
-        f"all {q.chips} chips of {q.server.machine.title}" if q.chips > 1 else q.server.machine.title)
+    where = f"{q.server.machine.title}, {best.chips:,} of {q.chips:,} chips" if best.chips != q.chips else (
+        f"all {q.chips:,} chips of {q.server.machine.title}" if q.chips > 1 else q.server.machine.title)
     limiter = average_pass(q.server, q.work, best).limiter
     return (f"Serve {q.server.model.name} as {_shown(best)} ({_LABELS[best.mode]}) on {where}: "
             f"{units.show(best.tpot, 'seconds')} per output token at {best.batch:,.0f} sequences a replica, "
@@ -90,7 +90,9 @@ def _reasons_table(planned: Planned) -> Table:
     counts = Counter(_NUMBERS.sub("…", reason) for reason in reasons)
     example = {_NUMBERS.sub("…", reason): reason for reason in reversed(reasons)}
     rows = tuple((example[kind], n) for kind, n in counts.most_common(8))
-    return Table(f"Why not: {len(planned.infeasible)} layouts do not fit, {len(planned.found.missed)} miss the targets",
+    targets = planned.question.targets
+    missed = "miss the targets" if np.isfinite(min(targets.ttft, targets.tpot)) else "cannot serve"
+    return Table(f"Why not: {len(planned.infeasible)} layouts do not fit, {len(planned.found.missed)} {missed}",
                  (Column("reason, for example"), Column("layouts", "count")), rows)
 
 
@@ -146,7 +148,7 @@ def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str,
     server = question.server
     reasons = [f"{layout.name()}: {'; '.join(why)}" for layout, why in infeasible]
     lightest = min(infeasible, key=lambda entry: float(weight_bytes(server.model, entry[0])))
-    chips = f"{question.chips} chip" + "s" * (question.chips > 1)
+    chips = units.counted(question.chips, "chip")
     return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({chips}) with "
                   f"{question.work.longest:,.0f} tokens of context: at best, as {lightest[0].name()}, "
                   f"{lightest[1][0]}.", "bound", feasible=False,
@@ -161,7 +163,8 @@ def misses_targets(planned: Planned) -> Answer:
     relaxed = plan_data.nearest(planned)
     asked = " and ".join(f"{name} ≤ {units.show(value, 'seconds')}" for name, value in
                          (("first token", q.targets.ttft), ("per token", q.targets.tpot)) if np.isfinite(value))
-    return Answer("plan", f"No layout of {q.server.model.name} on {q.server.machine.title} ({q.chips} chips) meets "
+    where = f"{q.server.machine.title} ({units.counted(q.chips, 'chip')})"
+    return Answer("plan", f"No layout of {q.server.model.name} on {where} meets "
                   f"{asked or 'the request'}; {relaxed['sentence']}.", "bound", feasible=False,
                   reasons=tuple(f"{layout.name()}: {why}" for layout, why in missed[:20]),
                   data={"nearest": relaxed, "missed": [{"layout": x.name(), "reason": w} for x, w in missed],

@@ -219,7 +219,8 @@ def _why_missed(question: Search, tried: Tried, row: int) -> str:
     if tpot > question.targets.tpot:
         reasons.append(f"at best {shown(tpot)} a token, target {shown(question.targets.tpot)}")
     if not np.isfinite(ttft):
-        reasons.append("no room for a prefill pool beside it that meets the target")
+        reasons.append("no room for a prefill pool beside it"
+                       + " that meets the target" * bool(np.isfinite(question.targets.ttft)))
     elif ttft > question.targets.ttft:
         reasons.append(f"at best {shown(ttft)} to the first token, target {shown(question.targets.ttft)}")
     return f"{name}: " + ("; ".join(reasons) or "no batch meets both targets at once")

@@ -45,11 +45,8 @@ def headline(stepped: Stepped) -> str:
 
 def _where(case: Case) -> str:
     machine = case.server.machine
-    return machine.title if machine.chips == machine.domain else f"{_chips(machine.chips)} of {machine.title}"
-
-
-def _chips(count: int) -> str:
-    return "1 chip" if count == 1 else f"{count:,} chips"
+    some = units.counted(machine.chips, "chip")
+    return machine.title if machine.chips == machine.domain else f"{some} of {machine.title}"
 
 
 def _summary_table(stepped: Stepped) -> Table:
@@ -58,7 +55,7 @@ def _summary_table(stepped: Stepped) -> Table:
             ("compute", step.compute), ("memory: weights", step.weights), ("memory: KV cache", step.cache),
             ("network", step.network))
     cells = [(name, float(value), float(value / step.time)) for name, value in rows]
-    chips = _chips(stepped.case.server.machine.chips)
+    chips = units.counted(stepped.case.server.machine.chips, "chip")
     title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {chips}, MFU "
              f"{units.show(n['mfu'], 'ratio')}, memory bandwidth {units.show(n['memory_utilisation'], 'ratio')}, "
              f"memory {units.show(n['memory']['memory_share'], 'ratio')} of usable")
@@ -201,7 +198,8 @@ def _marks(stepped: Stepped) -> tuple[tuple[float, str], ...]:
 
 def fits_nowhere(q: Any, points: Asked, reasons: tuple[str, ...], remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout, or not the one asked for, holds the model and one sequence."""
-    where = f"{q.on.title} ({_chips(q.on.chips)})" + (f" as {q.layout.name()}" if q.layout is not None else "")
+    where = f"{q.on.title} ({units.counted(q.on.chips, 'chip')})"
+    where += f" as {q.layout.name()}" if q.layout is not None else ""
     return Answer("step", f"{q.model.name} with a context of {points.context:,.0f} tokens does not fit on {where}.",
                   feasible=False, reasons=(*reasons, *(f"would fit with {r}" for r in remedies if q.layout is None)),
                   data={"would_fit": list(remedies), "infeasible": list(reasons)})

@@ -20,7 +20,7 @@ BADGES = {
     "calibrated": "calibrated: a bound with efficiencies fitted to measurements",
     "simulated": "simulated: request by request, from predicted pass times",
     "measured": "measured on real hardware",
-    "datasheet": "datasheet: as its maker states it",
+    "datasheet": "datasheet: as makers and others state it, each number with its kind and source",
     "derived": "derived: arithmetic on published facts",
 }
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")

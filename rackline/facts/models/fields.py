@@ -96,7 +96,7 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     """The value when it is a whole number between `low` and the largest that a model could have; BadInput otherwise."""
     largest = _LARGEST.get(name, _LARGEST_OTHER)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(name, "must be a whole number", value)
+        raise BadInput(name, "must be a whole number", f'the text "{value}"' if isinstance(value, str) else value)
     if not low <= value <= largest:
         raise BadInput(name, f"must be between {low:,} and {largest:,}", value)
     return value
