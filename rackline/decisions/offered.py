@@ -48,7 +48,8 @@ def offered(q: Any) -> Offered:
         return Offered(closed_loop(base, q.clients), base, None, f"{q.clients:,} clients in a closed loop")
     kind, gaps = arrivals(q.arrivals)
     if kind == "trace" and base.arrival is not None:
-        trace, how = _recorded(q, base), "arrivals as recorded"
+        trace = _recorded(q, base)
+        how = "arrivals as recorded" + ", repeated" * (len(trace) > len(base)) + ", scaled" * (q.rate is not None)
     else:
         trace, how = _drawn(q, base, gaps), f"arrivals drawn ({'poisson' if gaps.cv == 1 else q.arrivals})"
     turns = _turns(q, trace, how)

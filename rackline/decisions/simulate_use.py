@@ -13,7 +13,6 @@ from rackline.systems.layout import Layout
 from rackline.systems.passes import Part, Pass
 from rackline.systems.simulation.records import Deployment, Log, PassLog, Requests
 
-SAMPLE = 4096  # passes, spread over the log, whose terms are looked at
 CAUSES = ("compute", "memory", "network", "other")
 ROUNDING = 1e-9  # of a pass: a rest below it is no cause
 
@@ -53,7 +52,7 @@ def use(log: Log, requests: Requests, deployment: Deployment) -> Use:
         if passes.start.size:
             busy = min(1.0, float(passes.seconds.sum()) * passes.every
                        / (float(layout.replicas * layout.pipeline) * makespan(log)))
-            total += busy * float(layout.chips) / chips * _causes(_sampled(passes), log, requests, deployment, layout)
+            total += busy * float(layout.chips) / chips * _causes(passes, log, requests, deployment, layout)
     compute, memory, network, other, arithmetic, bandwidth, prompts = (float(x) for x in total)
     busy = compute + memory + network + other
     return Use(compute, memory, network, other, 1.0 - busy, arithmetic, bandwidth, prompts / busy if busy else 0.0)
@@ -70,11 +69,6 @@ def pools(deployment: Deployment, passes: PassLog) -> Iterator[tuple[Layout, Pas
 def _rows(passes: PassLog, rows: np.ndarray) -> PassLog:
     columns = ("replica", "start", "seconds", "decoding", "prompt_tokens", "waiting", "blocks")
     return replace(passes, **{name: getattr(passes, name)[rows] for name in columns})
-
-
-def _sampled(passes: PassLog) -> PassLog:
-    count = passes.start.size
-    return passes if count <= SAMPLE else _rows(passes, np.linspace(0, count - 1, SAMPLE).astype(np.int64))
 
 
 def _causes(passes: PassLog, log: Log, requests: Requests, deployment: Deployment, layout: Layout) -> np.ndarray:

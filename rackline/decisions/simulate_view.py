@@ -137,7 +137,7 @@ def _notes(found: Simulated, q: Any) -> Iterator[str]:
     if found.sustained is not None:
         yield f"Sustained: the same requests, all there at once, leave at {found.sustained:.3g} a second."
     if found.log.passes.every > 1:
-        yield f"The log of passes keeps every {found.log.passes.every}th."
+        yield f"The log of passes keeps one in {found.log.passes.every}."
     if q.perfetto and found.log.passes.start.size > MOST_PASSES:
         yield f"The Perfetto file holds the first {MOST_PASSES:,} passes: cut the trace with --duration for others."
 

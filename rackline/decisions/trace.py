@@ -89,8 +89,8 @@ def _turns(trace: Trace) -> dict[str, float | None] | None:
 def _headline(trace: Trace, data: dict[str, Any]) -> str:
     arrivals = "no arrival times"
     if data["rate"]:
-        arrivals = (f"over {units.show(data['span'], 'seconds')}, {data['rate']:.3g} a second "
-                    f"({data['peak_minute_rate']:.3g} in the fullest minute), {_burstiness(data['gaps'])}")
+        arrivals = (f"over {units.show(data['span'], 'seconds')}, {data['rate']:.3g} a second"
+                    f"{_peak(data)}, {_burstiness(data['gaps'])}")
     elif trace.arrival is not None:
         arrivals = "all at one moment"
     lengths = (f"median prompt {data['input_tokens']['p50']:,.0f} tokens and reply "
@@ -98,6 +98,11 @@ def _headline(trace: Trace, data: dict[str, Any]) -> str:
     reuse = data["prefix_reuse"]
     tail = "" if reuse is None else f"; a prefix cache without bound serves {units.show(reuse, 'ratio')} of the input"
     return f"{trace.name}: {_counted(len(trace), 'request')}, {arrivals}; {lengths}{tail}."
+
+
+def _peak(data: dict[str, Any]) -> str:
+    """The fullest minute, where there is a whole one."""
+    return f" ({data['peak_minute_rate']:.3g} in the fullest minute)" if data["span"] >= 60 else ""
 
 
 def _counted(n: int, what: str) -> str:
