@@ -177,7 +177,8 @@ def like_of(row: Measured, model: Model, machine: Machine, mode: str) -> Like:
     """What a row is like."""
     engine, version = engine_of(row)
     said = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip()
-    return Like(said if said.startswith(_SAID) else row.source[:40], model.name, row.hardware or machine.name, engine, version,
+    published = said if said.startswith(_SAID) else row.source[:40]
+    return Like(published, model.name, row.hardware or machine.name, engine, version,
                 row.formats.weights.lower() or "as configured", mode, row.flag)
 
 

@@ -1,5 +1,7 @@
 """What a row was measured with: stated sizes taken, what is not stated refused or the least that fits."""
 
+from dataclasses import replace
+
 import pytest
 
 from rackline.decisions.settings import MEAN_LENGTH, Refused, setting
@@ -43,12 +45,11 @@ def test_a_decode_pool_has_its_own_layout_and_its_share_of_the_clients():
 @pytest.mark.parametrize(("more", "why"), [
     ({"load": Load(1024.0, None, None, 16.0)}, "lengths not stated"),
     ({"load": Load(1024.0, 512.0)}, "concurrency not stated"),
-    ({"formats": Formats("mixed")}, "weights not known: mixed"), ({"formats": Formats("fp8", "odd")}, "cache not known"),
+    ({"formats": Formats("mixed")}, "weights not known: mixed"),
+    ({"formats": Formats("fp8", "odd")}, "cache not known"),
     ({"metric": "output_tokens_per_s", "load": Load(1024.0, 512.0)}, "neither batch nor clients"),
     ({"sizes": Sizes(notes="disagg; prefill={x}; decode={y}")}, "no JSON")])
 def test_what_a_row_does_not_say_is_a_reason(more, why):
     metric = more.pop("metric", "tpot")
-    from dataclasses import replace
-
     with pytest.raises(Refused, match=why):
         setting(replace(row(**more), metric=metric))
