@@ -28,8 +28,8 @@ class Rack:
     routing: Any = param("routing", "how tokens choose experts: uniform, zipf:S, or a file of counts, one row a layer",
                          default="uniform")
     replicate: int = param("count", "slots for copies of the busiest experts", default=0, least=0, most=10_000)
-    over: int | None = param("count", "chips that the experts are dealt over (by default one domain)", default=None,
-                             most=10_000)
+    over: int | None = param("count", "chips that the experts are dealt over (by default one domain, or all chips "
+                             "where it is too small)", default=None, most=10_000)
     domain: tuple[float, ...] | None = param("count_range", "domain sizes to compare, in packages: 8,72,576 or 8:576",
                                              default=None)
     tpot: float = param("seconds", 'most time per output token where one is wanted: "20 ms"', default=0.01)

@@ -211,6 +211,6 @@ def test_the_case_of_a_model_holds_its_routed_layer_and_memory():
 
 @pytest.mark.parametrize("about", ["domain", "cuts"])
 def test_what_fits_nowhere_is_infeasible_with_the_reason(about):
-    answer = ask("rack", "kimi-k2", on="rtx-4090", about=about, domain="2,4" if about == "domain" else None)
+    answer = ask("rack", "kimi-k2", on="dgx-a100-40gb", about=about, domain="2,4" if about == "domain" else None)
     assert not answer.feasible
     assert "fit" in answer.reasons[0]

@@ -78,8 +78,8 @@ def _check(case: Case) -> None:
 
 def _more(case: Case, parts: dict[str, Part]) -> tuple[str, ...]:
     asked, has = case.question.batch, case.batch
-    fewer = (f"{has:,} sequence{'s' * (has > 1)} a chip instead of {asked:,}: no more of {case.context:,.0f} tokens fit "
-             "beside the weights.",) if has < asked else ()
+    fewer = (f"{has:,} sequence{'s' * (has > 1)} a chip instead of {asked:,}: no more of {case.context:,.0f} tokens "
+             "fit beside the weights.",) if has < asked else ()
     left = [name for name in SUBJECTS if name not in parts and (case.model or name in _ALONE)
             and (case.moe or name not in ("experts", "networks"))]
     alone = "" if case.model else "; with a MODEL also experts, networks, domain, cuts and chip"

@@ -30,6 +30,7 @@ class Case:
     moe: FeedForward | None
     price: Fact
     context: float
+    spread: int  # chips that the model is spread over: a domain, or all of them where it does not fit in one
     batch: int  # sequences a chip: as asked, or halved until they fit beside the weights
 
     @property
@@ -68,14 +69,21 @@ def case_of(q: Any) -> Case:
     if limit is not None and context > limit:
         raise BadInput("--context", f"the model reads at most {limit:,} tokens", f"{context:,.0f}")
     moe = None if model is None else next((f for f, _ in model.feed_forwards() if f.experts), None)
-    return Case(q, q.on, model, moe, chip_price(q.on, q.price), context, _batch(q, model, context))
+    spread = _spread(q.on, model)
+    return Case(q, q.on, model, moe, chip_price(q.on, q.price), context, spread, _batch(q, model, context, spread))
 
 
-def _batch(q: Any, model: Model | None, context: float) -> int:
+def _spread(machine: Machine, model: Model | None) -> int:
+    domain = min(machine.domain, machine.chips)
+    held = 0.0 if model is None else model.weight_bytes() / domain
+    return domain if held < _ROOM * usable_bytes(machine) else machine.chips
+
+
+def _batch(q: Any, model: Model | None, context: float, spread: int) -> int:
     batch = int(q.batch)
     if model is None:
         return batch
-    room = _ROOM * usable_bytes(q.on) - model.weight_bytes() / q.on.domain
+    room = _ROOM * usable_bytes(q.on) - model.weight_bytes() / spread
     one = context * model.kv_bytes_per_token() + model.state_bytes()
     while batch > 1 and batch * one > room:
         batch //= 2

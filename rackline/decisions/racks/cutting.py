@@ -36,7 +36,7 @@ def part(case: Case) -> Part:
 
 
 def _ways(case: Case) -> int:
-    most = min(case.machine.domain, _MOST_WAYS, case.moe.experts if case.moe else _MOST_WAYS)
+    most = min(case.spread, _MOST_WAYS, case.moe.experts if case.moe else _MOST_WAYS)
     return 1 << (most.bit_length() - 1)
 
 

@@ -63,7 +63,7 @@ def part(case: Case) -> Part:
 def spread(case: Case) -> Spread:
     """Experts placed in every way, tokens drawn and counted; BadInput for a dense model or no chips to deal over."""
     moe = _routed(case)
-    chips = case.question.over or min(case.machine.domain, case.machine.chips, moe.experts)
+    chips = case.question.over or min(case.spread, moe.experts)
     if chips > min(case.machine.chips, moe.experts):
         raise BadInput("--over", f"must be at most the machine's {case.machine.chips} chips and the model's "
                        f"{moe.experts} experts", chips)
