@@ -11,7 +11,7 @@ from tests.laws import reading
 from tests.laws.reading import Source, functions, imports, parameters, size, sources, without_docstring
 
 FLOORS = ("facts", "physics", "systems", "decisions", "sweeps", "interface")
-BASEMENT = {"rackline.units", "rackline.errors"}
+BASEMENT = {"rackline.units", "rackline.errors", "rackline.code_cache"}
 CODE = ("rackline", "tools", "docs", "benchmarks")
 
 
