@@ -147,3 +147,7 @@ def test_any_text_is_a_finite_number_or_one_line(text, dimension):
     except BadInput as error:
         found, message = None, str(error)
     assert math.isfinite(found) if found is not None else len(message.splitlines()) == 1
+
+
+def test_counted_things_are_one_or_several():
+    assert [units.counted(n, "chip") for n in (0, 1, 7200)] == ["0 chips", "1 chip", "7,200 chips"]

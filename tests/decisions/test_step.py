@@ -18,6 +18,7 @@ from rackline.facts.models import model
 from rackline.interface.export import to_json
 from rackline.physics import blackboard, operating
 from rackline.systems.layout import Layout
+from rackline.systems.memory import usable_bytes
 from rackline.systems.placing import layouts, why_not
 from rackline.systems.serving import Server
 
@@ -329,3 +330,16 @@ def test_the_same_pass_costs_the_same_on_any_number_of_replicas():
     halved = replace(case, server=replace(case.server, machine=case.server.machine.with_chips(4)),
                      layout=Layout(tensor=2, replicas=2))
     assert case.cost(1.0, 8.0, 1.0) == pytest.approx(halved.cost(1.0, 8.0, 1.0))
+
+
+def test_without_a_cache_the_curve_ends_though_any_batch_fits():
+    found = ask("step", "llama-3.1-8b", on="h100-sxm", context=0).data
+    assert found["largest_batch"] > 1e15
+    assert max(row["batch"] for row in found["curve"]) == 1000 * found["batch"]
+
+
+def test_where_no_change_tried_is_enough_the_chips_by_memory_alone_are_told():
+    found = ask("step", "llama-3.1-405b", on="rtx-4090")
+    read, box = model("llama-3.1-405b"), machine("rtx-4090")
+    least = math.ceil(read.weight_bytes() / usable_bytes(box))
+    assert any(f"at least {least} such chips" in reason for reason in found.reasons)
