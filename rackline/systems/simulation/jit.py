@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import config, njit
+import numba
 
 from rackline import code_cache
 
+_config: Any = numba.config
 _FOLDER = code_cache.cache_folder(__file__)
 _options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def _made(function: Callable[..., Any], **more: Any) -> Any:
     """numba reads where its cache lies when a function is declared; a user's own choice goes first."""
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = chosen or _FOLDER
+    chosen = _config.CACHE_DIR
+    _config.CACHE_DIR = chosen or _FOLDER
     try:
-        return njit(**_options, **more)(function)
+        return numba.njit(**_options, **more)(function)
     finally:
-        config.CACHE_DIR = chosen
+        _config.CACHE_DIR = chosen
 
 
 def compiled(function: Callable[..., Any]) -> Any:
