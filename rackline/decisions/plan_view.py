@@ -92,7 +92,9 @@ def _reasons_table(planned: Planned) -> Table:
     rows = tuple((example[kind], n) for kind, n in counts.most_common(8))
     targets = planned.question.targets
     missed = "miss the targets" if np.isfinite(min(targets.ttft, targets.tpot)) else "cannot serve"
-    return Table(f"Why not: {len(planned.infeasible)} layouts do not fit, {len(planned.found.missed)} {missed}",
+    unfit = len(planned.infeasible)
+    return Table(f"Why not: {units.counted(unfit, 'layout')} {'does' if unfit == 1 else 'do'} not fit, "
+                 f"{len(planned.found.missed):,} {missed}",
                  (Column("reason, for example"), Column("layouts", "count")), rows)
 
 
@@ -125,8 +127,9 @@ def _by_mode(points: list[dict[str, Any]], x: str, y: str) -> Iterator[Series]:
 
 def _notes(planned: Planned) -> Iterator[str]:
     q = planned.question
-    yield (f"{planned.found.points:,} (layout × chunk × batch) points timed over {len(planned.fitting)} layouts that "
-           f"fit; mean prompt {q.work.input:,.0f}, mean output {q.work.output:,.0f} tokens.")
+    yield (f"{planned.found.points:,} (layout × chunk × batch) points timed over "
+           f"{units.counted(len(planned.fitting), 'layout')} that fit; "
+           f"mean prompt {q.work.input:,.0f}, mean output {q.work.output:,.0f} tokens.")
     yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above it. "
            "Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
     if not np.isfinite(q.targets.tpot) and planned.request.goal in ("price", "throughput"):
