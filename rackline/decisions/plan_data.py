@@ -154,6 +154,6 @@ def data(planned: Planned, rows: list[dict[str, Any]], commands: tuple[tuple[str
         "frontier": frontier(planned), "modes": modes(planned), "limits": limits(planned),
         "trace_requests_per_second": trace_rate(planned),
         "infeasible": [{"layout": x.name(), "reasons": list(why)} for x, why in planned.infeasible],
-        "missed": [{"layout": x.name(), "reason": why} for x, why in planned.found.missed],
+        "missed": [{"layout": m.layout.name(), "reason": m.why} for m in planned.found.missed],
         "launch": [{"what": name, "command": text} for name, text in commands],
     }

@@ -15,7 +15,7 @@ from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.decisions.levers import average_pass
 from rackline.decisions.plan_explain import explain, sources
 from rackline.decisions.planned import Planned, limits
-from rackline.decisions.search import Option, Search
+from rackline.decisions.search import Missed, Option, Search
 from rackline.systems.layout import Layout
 from rackline.systems.memory import weight_bytes
 
@@ -86,7 +86,7 @@ def _limits_table(planned: Planned) -> Table:
 
 
 def _reasons_table(planned: Planned) -> Table:
-    reasons = [r for _, why in planned.infeasible for r in why] + [why for _, why in planned.found.missed]
+    reasons = [r for _, why in planned.infeasible for r in why] + [m.why for m in planned.found.missed]
     counts = Counter(_NUMBERS.sub("…", reason) for reason in reasons)
     example = {_NUMBERS.sub("…", reason): reason for reason in reversed(reasons)}
     rows = tuple((example[kind], n) for kind, n in counts.most_common(8))
@@ -162,13 +162,16 @@ def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str,
 
 def misses_targets(planned: Planned) -> Answer:
     """The answer when layouts fit but none meets the targets: the nearest that each target can come."""
-    q, missed = planned.question, planned.found.missed
+    q = planned.question
+    missed: dict[Layout, Missed] = {}
+    for one in sorted(planned.found.missed, key=lambda m: m.over):  # of each layout the mode that comes nearest
+        missed.setdefault(one.layout, one)
     relaxed = plan_data.nearest(planned)
     asked = " and ".join(f"{name} ≤ {units.show(value, 'seconds')}" for name, value in
                          (("first token", q.targets.ttft), ("per token", q.targets.tpot)) if np.isfinite(value))
     where = f"{q.server.machine.title} ({units.counted(q.chips, 'chip')})"
     return Answer("plan", f"No layout of {q.server.model.name} on {where} meets "
                   f"{asked or 'the request'}; {relaxed['sentence']}.", "bound", feasible=False,
-                  reasons=tuple(f"{layout.name()}: {why}" for layout, why in missed[:20]),
-                  data={"nearest": relaxed, "missed": [{"layout": x.name(), "reason": w} for x, w in missed],
-                        "points": planned.found.points})
+                  reasons=tuple(f"{m.layout.name()}: {m.why}" for m in list(missed.values())[:20]),
+                  data={"nearest": relaxed, "points": planned.found.points,
+                        "missed": [{"layout": m.layout.name(), "reason": m.why} for m in missed.values()]})

@@ -64,12 +64,21 @@ class Sample:
     ttft: float
 
 
+@dataclass(frozen=True)
+class Missed:
+    """A layout that fits but not within the targets: why, and how many times it overshoots where it comes nearest."""
+
+    layout: Layout
+    why: str
+    over: float
+
+
 @dataclass
 class Found:
     """What a search gathers: the best option of each layout, the frontier's points, and how many points were timed."""
 
     options: list[Option] = field(default_factory=list)
-    missed: list[tuple[Layout, str]] = field(default_factory=list)  # fits, but not within the targets
+    missed: list[Missed] = field(default_factory=list)  # fits, but not within the targets
     points: int = 0
     by_goal: dict[str, Option] = field(default_factory=dict)  # the best of all layouts and batches under each goal
     best: np.ndarray = field(default_factory=lambda: np.zeros(BINS))  # requests/s a machine chip, by bin of tpot
@@ -167,7 +176,7 @@ def _keep_best(question: Search, found: Found, tried: Tried, pools: list[Pool]) 
             columns = np.argmax(score, axis=1)
             hits = np.isfinite(score[np.arange(len(tried.group)), columns])
             found.options += [_option(question, tried, pools, int(r), int(columns[r])) for r in np.flatnonzero(hits)]
-            found.missed += [(tried.group[r], _why_missed(question, tried, int(r))) for r in np.flatnonzero(~hits)]
+            found.missed += [_missed(question, tried, int(r)) for r in np.flatnonzero(~hits)]
 
 
 def _scores(tried: Tried) -> dict[str, np.ndarray]:
@@ -207,6 +216,14 @@ def _keep_goal(found: Found, goal: str, option: Option) -> None:
     held = found.by_goal.get(goal)
     if held is None or ORDER[goal](option) < ORDER[goal](held):
         found.by_goal[goal] = option
+
+
+def _missed(question: Search, tried: Tried, row: int) -> Missed:
+    """A layout that no batch brings within the targets, and how many times it overshoots at its nearest batch."""
+    point, targets = tried.point, question.targets
+    with np.errstate(invalid="ignore"):  # what cannot run is endless, and so is a target that was not set
+        over = np.maximum(point.tpot[row] / targets.tpot, point.ttft[row] / targets.ttft)
+    return Missed(tried.group[row], _why_missed(question, tried, row), float(np.nan_to_num(over, nan=np.inf).min()))
 
 
 def _why_missed(question: Search, tried: Tried, row: int) -> str:

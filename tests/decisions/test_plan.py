@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rackline
+from rackline import units
 from rackline.decisions.answer import Answer
 from rackline.decisions.search import CHUNKS, Search, Targets, search
 from rackline.errors import BadInput
@@ -146,8 +147,11 @@ def test_a_model_that_fits_nowhere_says_what_would_make_it_fit() -> None:
 def test_targets_that_nothing_meets_name_the_nearest() -> None:
     answer = rackline.plan("llama-3.1-70b", on="h100-sxm", input=1000, output=100, tpot=1e-6)
     assert not answer.feasible
-    assert answer.data["nearest"]["time_per_output_token"] > 1e-6
-    assert answer.reasons
+    nearest = answer.data["nearest"]["time_per_output_token"]
+    assert nearest > 1e-6
+    layouts_named = [m["layout"] for m in answer.data["missed"]]
+    assert len(layouts_named) == len(set(layouts_named))
+    assert f"at best {units.show(nearest, 'seconds')} a token" in answer.reasons[0]  # the nearest comes first
 
 
 def test_every_infeasible_layout_has_a_reason() -> None:
