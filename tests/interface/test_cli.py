@@ -66,7 +66,7 @@ def test_the_same_option_gives_the_same_bytes_twice():
     ((*ASK, "--chips", "0"), "--chips: must be above zero; got 0"),
     ((*ASK, "--chips", "1.5"), "--chips: must be a whole number; got 1.5"),
     ((*ASK, "--batch", "8:1"), "--batch: a range goes from"),
-    ((*ASK, "--batch", "1:1e30"), "--batch: must be at most 1e+09 count"),
+    ((*ASK, "--batch", "1:1e30"), "--batch: must be at most 1e+09; got 1e30"),
     ((*ASK, "--layout", "tp8,xp2"), '--layout: must be sizes of tp, dp, cp, pp, ep'),
     ((*ASK, "--layout", "tp8,tp4"), "--layout: each size may be given once"),
     ((*ASK, "--trace", "no-such-file.csv"), "--trace: must be a file that exists"),
