@@ -33,8 +33,9 @@ def train(bench: Bench) -> Iterator[Claim]:
     yield Claim("B1", "worst case from arrival to token", said("40 ms", 0.04, "it has to wait for the next train, so "
                 "that's up to 20 milliseconds, and then it has to wait for that train to complete"),
                 cases(operating.worst_wait, {"interval of 20 ms": {"interval": 0.02}}), "seconds",
-                "Wait one interval, ride one.", STEP + " --context 8192",
-                "trains have room; those a full train leaves behind wait longer (simulation: not built yet)")
+                "Wait one interval, ride one.",
+                "rackline simulate llama-3.1-8b --on a100-80gb --chips 1 --trace azure-conv --batching train "
+                "--interval \"20 ms\"", "trains have room; those a full train leaves behind wait longer, as simulated")
     yield Claim("B1", "longest wait before departure (key point 5)", said("40 ms", 0.04, "Requests arriving after a "
                 "train departs must wait for the next, leading to a maximum queuing latency equal to twice the batch "
                 "interval"),
