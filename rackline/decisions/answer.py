@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 Badge = Literal["bound", "calibrated", "simulated", "measured", "datasheet", "derived"]
@@ -122,3 +123,8 @@ class Answer:
     reasons: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)  # what --json prints, beside headline, badge, notes, sources
     files: tuple[File, ...] = ()
+
+
+def finite(value: float) -> float | None:
+    """The number for --json, or None where it is endless or unknown."""
+    return float(value) if isfinite(value) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rackline import units
-from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
+from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table, finite
 from rackline.decisions.plan_data import sizes
 from rackline.decisions.probes import MOST_REPLICAS, Probe
 
@@ -124,7 +124,6 @@ def data(sized: Sized) -> dict[str, Any]:
     """What --json prints."""
     case, done = sized.prober.case, sized.replicas is not None
     layout, rate = case.deployment.layout, case.offered.rate
-    finite = lambda x: float(x) if np.isfinite(x) else None  # noqa: E731
     return {
         "model": case.deployment.model.name, "machine": case.deployment.machine.name, "layout_name": layout.name(),
         "layout": sizes(layout), "trace": case.offered.trace.name, "requests": len(case.offered.trace),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rackline import units
-from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
+from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table, finite
 from rackline.decisions.cite import cite
 from rackline.decisions.context_costs import Curve, longest, quadratic, reaches, stretches
 from rackline.decisions.context_kinds import HOW
@@ -203,8 +203,7 @@ def data(c: Contexts) -> dict[str, Any]:
 
 
 def _curve(k: Curve) -> dict[str, Any]:
-    listed = lambda y: [float(v) if np.isfinite(v) else None for v in y]  # noqa: E731
-    finite = lambda v: float(v) if np.isfinite(v) else None  # noqa: E731
+    listed = lambda y: [finite(v) for v in y]  # noqa: E731
     return {"name": k.name, "kv_bytes_per_token": k.server.model.kv_bytes_per_token(),
             "context": k.contexts.tolist(), "cost": listed(k.cost), "prefill_cost": listed(k.prefill),
             "users": listed(k.users), "time_per_output_token": listed(k.tpot),

@@ -10,6 +10,7 @@ import numpy as np
 
 from rackline import units
 from rackline.decisions import confirm_view
+from rackline.decisions.answer import finite
 from rackline.decisions.launches import launch_texts
 from rackline.decisions.levers import average_pass, evaluate, levers
 from rackline.decisions.money import dollars_per_million
@@ -140,7 +141,6 @@ def launches(planned: Planned) -> Iterator[tuple[str, str]]:
 def data(planned: Planned, rows: list[dict[str, Any]], commands: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """The whole plan for --json."""
     q, work = planned.question, planned.question.work
-    finite = lambda x: float(x) if np.isfinite(x) else None  # noqa: E731
     return {
         "model": q.server.model.name, "machine": q.server.machine.name, "chips": q.chips, "goal": planned.request.goal,
         "workload": {"name": work.name, "input": work.input, "output": work.output,

@@ -10,7 +10,7 @@ import numpy as np
 
 from rackline.decisions.money import dollars_per_million
 from rackline.facts.fact import Fact
-from rackline.systems.clock import RESOURCES, PassTime, TermTime
+from rackline.systems.clock import RESOURCES, PassTime, TermTime, in_turn, overlapped
 from rackline.systems.layout import Layout
 from rackline.systems.memory import largest_batch, largest_context
 from rackline.systems.passes import Pass, decode, prefill, verify
@@ -44,12 +44,12 @@ class Step:
     @property
     def lower(self) -> Number:
         """Seconds when compute, memory and network all overlap."""
-        return np.maximum(np.maximum(self.compute, self.memory), self.network) + self.overhead
+        return overlapped(self.compute, self.memory, self.network, self.overhead)
 
     @property
     def upper(self) -> Number:
         """Seconds when nothing overlaps."""
-        return self.compute + self.memory + self.network + self.overhead
+        return in_turn(self.compute, self.memory, self.network, self.overhead)
 
     @property
     def limiter(self) -> str:

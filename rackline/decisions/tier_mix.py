@@ -170,5 +170,7 @@ def best_ttl(asked: Demand, way: Cost, n: float) -> Kept:
     waiting = size.sum() - np.concatenate([[0.0], np.cumsum(size)]) + asked.final
     ttl = np.concatenate([[0.0], gap])
     total = asked.dollars.sum() + held + hold * ttl * waiting
-    at = int(np.argmin(total))
+    # nothing kept, or with a time-to-live all that waits no longer: what waits equally long is not divided
+    whole = np.append(np.concatenate([[True], gap[1:] != gap[:-1]]) if gap.size else [], True)
+    at = int(np.argmin(np.where(whole, total, np.inf)))
     return Kept(way, float(ttl[at]), float(total[at]) * asked.hourly, float(size[:at].sum() / asked.size.sum()))

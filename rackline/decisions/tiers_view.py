@@ -11,7 +11,7 @@ import numpy as np
 
 from rackline import units
 from rackline.decisions import cache_prices, tiers_trace
-from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
+from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table, finite
 from rackline.decisions.cite import cite
 from rackline.decisions.equations import line
 from rackline.decisions.money import chip_price
@@ -197,7 +197,6 @@ def _sources(w: Waited) -> Iterator[Source]:
 
 def data(w: Waited) -> dict[str, Any]:
     """What --json prints."""
-    finite = lambda x: float(x) if np.isfinite(x) else None  # noqa: E731
     rows = [{"place": way.name, "title": way.title, "hold_per_hour": 3600.0 * way.hold, "return": way.retrieve,
              "return_device": way.device, "return_chip_memory": way.landing, "return_seconds": way.latency,
              "drain_seconds": finite(way.drain), "keep_at_most": finite(time_to_live(way, w.again))

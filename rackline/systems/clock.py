@@ -40,6 +40,16 @@ class TermTime:
         return max(RESOURCES, key=lambda r: float(np.max(getattr(self, r))))
 
 
+def overlapped(compute: Number, memory: Number, network: Number, overhead: Number) -> Number:
+    """Seconds of a pass whose resources all work at once, and of the overhead that nothing hides."""
+    return np.maximum(np.maximum(compute, memory), network) + overhead
+
+
+def in_turn(compute: Number, memory: Number, network: Number, overhead: Number) -> Number:
+    """Seconds of a pass whose resources work one after the other."""
+    return compute + memory + network + overhead
+
+
 @dataclass(frozen=True)
 class PassTime:
     """Seconds of a pass on one stage: per term, and their sums by resource.
@@ -58,12 +68,12 @@ class PassTime:
     @property
     def lower(self) -> Number:
         """Seconds when all resources overlap: the lecture's maximum."""
-        return np.maximum(np.maximum(self.compute, self.memory), self.network) + self.overhead
+        return overlapped(self.compute, self.memory, self.network, self.overhead)
 
     @property
     def upper(self) -> Number:
         """Seconds when nothing overlaps: the sum."""
-        return self.compute + self.memory + self.network + self.overhead
+        return in_turn(self.compute, self.memory, self.network, self.overhead)
 
     @property
     def limiter(self) -> Number:

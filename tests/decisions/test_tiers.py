@@ -260,12 +260,12 @@ def test_the_best_time_to_live_is_the_best_of_all(rows, place):
 
     def cost(ttl):
         kept = asked.gap <= ttl
-        waited = np.where(np.isfinite(asked.gap), np.minimum(asked.gap, ttl), 0.0)
+        waited = np.where(np.isfinite(asked.gap), np.minimum(asked.gap, max(ttl, 0.0)), 0.0)
         back = np.where(kept, asked.size * place.retrieve, asked.dollars)
-        return float((back + hold * waited * asked.size).sum() + hold * ttl * asked.final)
+        return float((back + hold * waited * asked.size).sum() + hold * max(ttl, 0.0) * asked.final)
 
     finite = asked.gap[np.isfinite(asked.gap)]
-    assert best_ttl(asked, place, 1.0).total == pytest.approx(min(map(cost, [0.0, *finite])))
+    assert best_ttl(asked, place, 1.0).total == pytest.approx(min(map(cost, [-1.0, *finite])))  # -1: nothing kept
 
 
 def test_the_mix_costs_no_more_than_any_place_alone_and_less_than_keeping_nothing(found):

@@ -65,21 +65,32 @@ def test_configurations_left_out_are_met_as_asked(judged, mode, metric, flagged,
     assert found[1] <= mean
 
 
-@pytest.mark.parametrize(("key", "median", "mean"), [("model", 0.12, 0.17), ("chip", 0.12, 0.18)])
-def test_a_model_or_chip_never_seen_is_met_as_asked(tokens, key, median, mean):
-    """The mean of chips is 17.1 % where 17 % were asked for: docs/validation.md says so."""
+def unseen(tokens, key):
     sound = [s for s in tokens if not s.like.flag]
-    error = np.abs(np.expm1(-held_out(PACE, sound, (), key)[0]))
-    assert np.median(error) <= median
-    assert error.mean() <= mean
+    return np.abs(np.expm1(-held_out(PACE, sound, (), key)[0]))
+
+
+def test_a_model_never_seen_is_met_as_asked(tokens):
+    error = unseen(tokens, "model")
+    assert np.median(error) <= 0.12
+    assert error.mean() <= 0.17
+
+
+def test_a_chip_never_seen_is_met_at_the_median_and_missed_at_the_mean(tokens):
+    """17.1 % where 17 % were asked for, as docs/validation.md says: once it is met, this test asks to be mended."""
+    error = unseen(tokens, "chip")
+    assert np.median(error) <= 0.12
+    assert 0.17 < error.mean() <= 0.173
 
 
 def test_intervals_hold_nine_of_ten_by_metric(judged):
     found = judging.metrics(judged)
     for metric in ("tpot", "ttft", "output_tokens_per_s"):
         assert 0.85 <= found[metric]["coverage90"] <= 0.95, metric
-    for metric, each in found.items():  # the few rows of the others
-        assert each["n"] < 100 or 0.85 <= each["coverage90"] <= 0.97, metric
+    too_wide = {"prefill_tokens_per_s", "output_tokens_per_s_per_gpu"}  # a target missed: above 95 % of their rows
+    for metric, each in found.items():
+        low, high = (0.95, 0.96) if metric in too_wide else (0.85, 0.95)
+        assert each["n"] < 100 or low <= each["coverage90"] <= high, metric
 
 
 def test_no_row_is_dropped_silently(judged):
