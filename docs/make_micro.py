@@ -14,7 +14,7 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 from rackline import units
-from rackline.decisions.micro import (
+from rackline.decisions.accuracy.micro import (
     MicroPrediction,
     Unpredictable,
     coefficients_text,
@@ -22,7 +22,7 @@ from rackline.decisions.micro import (
     predict_micro,
     spans,
 )
-from rackline.decisions.micro_points import Point, point
+from rackline.decisions.accuracy.micro_points import Point, point
 from rackline.facts.micro import COEFFICIENTS, micro, micro_groups, micro_names
 
 PAGE = Path(__file__).with_name("micro.md")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rackline.decisions import judging
-from rackline.decisions.calibrating import PACE, held_out
-from rackline.decisions.judging import Judged
+from rackline.decisions.accuracy import judging
+from rackline.decisions.accuracy.calibrating import PACE, held_out
+from rackline.decisions.accuracy.judging import Judged
 from rackline.facts.calibration import calibration
 from rackline.facts.observations import bundled
 
@@ -94,11 +94,11 @@ def _metrics(judged: Judged) -> Iterator[str]:
 
 
 def _cuts(judged: Judged) -> Iterator[tuple[str, Sequence[Any]]]:
-    of = lambda metric, mode: [p for p in judged.predicted if p.sample.row.metric == metric  # noqa: E731
-                               and p.sample.like.mode == mode]
+    of = lambda metric, mode: [p for p in judged.predicted if p.row.metric == metric  # noqa: E731
+                               and p.like.mode == mode]
     for metric in ("tpot", "ttft"):
         every = of(metric, "together")
-        yield f"{metric}, together, unflagged", [p for p in every if not p.sample.like.flag]
+        yield f"{metric}, together, unflagged", [p for p in every if not p.like.flag]
         yield f"{metric}, together, every row", every
         yield f"{metric}, apart", of(metric, "apart")
 
@@ -162,11 +162,11 @@ def picture(path: Path = PICTURE) -> None:
     figure, axes = pyplot.subplots(1, 3, figsize=(12.0, 4.2), dpi=90)
     for at, (title, metrics) in zip(axes, _PANELS.items(), strict=True):
         for metric in metrics:
-            rows = [p for p in judged.predicted if p.sample.row.metric == metric]
-            at.scatter([p.sample.seconds for p in rows], [p.seconds for p in rows], s=5, alpha=0.4, label=metric)
-        high = max(p.sample.seconds for p in judged.predicted if p.sample.row.metric in metrics)
+            rows = [p for p in judged.predicted if p.row.metric == metric]
+            at.scatter([p.measured for p in rows], [p.seconds for p in rows], s=5, alpha=0.4, label=metric)
+        high = max(p.measured for p in judged.predicted if p.row.metric in metrics)
         at.set(xscale="log", yscale="log", title=title, xlabel="measured, s", ylabel="predicted, s")
-        ends = [min(p.sample.seconds for p in judged.predicted if p.sample.row.metric in metrics), high]
+        ends = [min(p.measured for p in judged.predicted if p.row.metric in metrics), high]
         at.plot(ends, ends, color="black", linewidth=0.8)
         at.legend(fontsize=7, frameon=False)
     figure.tight_layout()

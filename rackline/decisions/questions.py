@@ -173,9 +173,10 @@ _ALL = (
     Question("lecture", "The lecture's figures computed again: its number, ours, the equation, the verdict",
              Lecture, _DECISIONS + "lecture:answer", "rackline lecture"),
     Question("validate", "How accurate is it: predictions against published measurements, or against a file of yours",
-             Validate, _DECISIONS + "validate:answer", "rackline validate"),
+             Validate, _DECISIONS + "accuracy.validate:answer", "rackline validate"),
     Question("calibrate", "The calibrated clock's coefficients fitted again, from published measurements or yours",
-             Calibrate, _DECISIONS + "calibrate:answer", "rackline calibrate --from results.csv --to mine.json"),
+             Calibrate, _DECISIONS + "accuracy.calibrate:answer",
+             "rackline calibrate --from results.csv --to mine.json"),
     Question("facts", "Chips, machines and models: every number with its source",
              Facts, _DECISIONS + "facts_question:answer", "rackline facts deepseek-v3"),
 )

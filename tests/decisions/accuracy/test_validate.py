@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rackline.decisions import judging
-from rackline.decisions.calibrated_from import calibrate, predictions
-from rackline.decisions.calibrating import PACE, held_out
+from rackline.decisions.accuracy import judging
+from rackline.decisions.accuracy.calibrated_from import calibrate, predictions
+from rackline.decisions.accuracy.calibrating import PACE, held_out
+from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.questions import ask
-from rackline.decisions.samples import samples
 from rackline.errors import BadInput
 from rackline.facts.calibration import as_data, calibration, read_calibration
 from rackline.facts.observations import bundled, observations
@@ -51,8 +51,8 @@ def errors(rows):
 
 
 def of(judged, mode, metric, flagged=True):
-    return [p for p in judged.predicted if p.sample.like.mode == mode and p.sample.row.metric == metric
-            and (flagged or not p.sample.like.flag)]
+    return [p for p in judged.predicted if p.like.mode == mode and p.row.metric == metric
+            and (flagged or not p.like.flag)]
 
 
 @pytest.mark.parametrize(("mode", "metric", "flagged", "median", "mean"), [
@@ -184,7 +184,7 @@ def test_a_calibration_of_ones_own_halves_the_error_of_a_slow_machine(tmp_path):
                    value=f"{value:.6g}")
 
     given, _ = samples(observations(write(tmp_path / "a.csv", [served(i, 10.0) for i in range(60)])).rows)
-    slow = {p.sample.row.id: 3.0 * p.seconds * 1e3 for p in predictions(calibration(), [], given)}
+    slow = {p.row.id: 3.0 * p.seconds * 1e3 for p in predictions(calibration(), [], given)}
     path = write(tmp_path / "b.csv", [served(i, slow[f"B-{i}"]) for i in range(60)])
     made = tmp_path / "mine.json"
     made.write_text(json.dumps(ask("calibrate", from_=str(path)).data["calibration"]), encoding="utf-8")

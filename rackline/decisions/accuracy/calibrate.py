@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import exp
 from typing import Any
 
-from rackline.decisions import judging
+from rackline.decisions.accuracy import judging
+from rackline.decisions.accuracy.calibrated_from import FEW, calibrate
+from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.answer import Answer, Column, File, Source, Table
-from rackline.decisions.calibrated_from import FEW, calibrate
-from rackline.decisions.samples import samples
 from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration, Family, as_data, calibration
 from rackline.facts.observations import Observations, bundled, observations

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rackline.decisions.settings import MEAN_LENGTH, Refused, setting
+from rackline.decisions.accuracy.settings import MEAN_LENGTH, Refused, setting
 from rackline.facts.measurements import Formats, Load, Measured, Sizes
 
 

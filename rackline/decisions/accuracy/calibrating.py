@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rackline.decisions.samples import Sample, matrix, names
+from rackline.decisions.accuracy.sample import Sample, matrix, names
 from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
 from rackline.systems.parts import PHYSICAL
 

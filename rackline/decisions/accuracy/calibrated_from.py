@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from rackline.decisions.calibrating import (
+from rackline.decisions.accuracy.calibrating import (
     PACE,
     Fitted,
     corrected,
@@ -15,7 +14,8 @@ from rackline.decisions.calibrating import (
     fit_family,
     held_out,
 )
-from rackline.decisions.samples import Sample, names
+from rackline.decisions.accuracy.predicted import Predicted
+from rackline.decisions.accuracy.sample import Sample, names
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
 from rackline.systems.logfit import Fit
@@ -27,27 +27,6 @@ INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
 _EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms"}
-
-
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """One sample with its prediction: seconds, an interval that nine of ten lie in, what the prediction rests on."""
-
-    sample: Sample
-    seconds: float
-    low: float
-    high: float
-    basis: str  # seen, near, unseen
-
-    @property
-    def error(self) -> float:
-        """Relative error of the seconds."""
-        return self.seconds / self.sample.seconds - 1.0
-
-    @property
-    def inside(self) -> bool:
-        """Whether the measured value lies in the interval."""
-        return self.low <= self.sample.seconds <= self.high
 
 
 # ---- from samples to a calibration
@@ -173,6 +152,6 @@ def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]
         scale = float(result.spread[i]) if result.seen[i] else 1.0
         scale *= family.spread.get(" · ".join(s.like.series), 1.0) if basis == "seen" else 1.0
         at = float(result.logs[i])
-        listed.append(Predicted(s, float(np.exp(at)), float(np.exp(at + scale * band.low)),
+        listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * band.low)),
                                 float(np.exp(at + scale * band.high)), basis))
     return listed

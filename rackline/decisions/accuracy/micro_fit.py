@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rackline.decisions.micro_points import Point, faster
+from rackline.decisions.accuracy.micro_points import Point, faster
 from rackline.systems.efficiency import EXPONENTS, Form, achieved_time, bounded, free
 
 SPREAD = 0.1  # log seconds that a measurement is expected to be off by

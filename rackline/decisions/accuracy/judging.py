@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rackline.decisions.calibrated_from import Predicted, predictions
-from rackline.decisions.samples import Sample, samples
+from rackline.decisions.accuracy.calibrated_from import predictions
+from rackline.decisions.accuracy.predicted import Predicted
+from rackline.decisions.accuracy.sample import Sample
+from rackline.decisions.accuracy.samples import samples
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import Observations, bundled
@@ -35,13 +37,31 @@ def known() -> tuple[Sample, ...]:
     return tuple(samples(bundled().rows)[0])
 
 
-def judge(found: Observations, by: Calibration | None = None) -> Judged:
-    """Every row predicted by a calibration, or the reason why not; bundled rows from the others of their series."""
-    by = by or calibration()
-    given, refused = (list(known()), samples(found.rows)[1]) if found is bundled() else samples(found.rows)
+Judge = Callable[[Sequence[Measured], Calibration], tuple[list[Predicted], list[tuple[Measured, str]]]]
+
+
+def _of_serving(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
+    """Rows of serving engines and single passes; what is bundled is predicted from the others of its series."""
+    given, refused = samples(rows)
     lacking = [(s.row, f"no calibration of {s.family}") for s in given if s.family not in by.families]
     given = [s for s in given if s.family in by.families]
-    return Judged(found.name, tuple(predictions(by, known(), given)), (*refused, *lacking), found.faults)
+    return predictions(by, known(), given), [*refused, *lacking]
+
+
+# metric -> who predicts it; what is not listed is a pass or a request of a serving engine, or refused by its name
+JUDGES: dict[str, Judge] = {}
+
+
+def judge(found: Observations, by: Calibration | None = None) -> Judged:
+    """Every row predicted by a calibration, or the reason why not."""
+    by = by or calibration()
+    predicted: list[Predicted] = []
+    refused: list[tuple[Measured, str]] = []
+    for who, rows in _gathered(found.rows, lambda row: JUDGES.get(row.metric, _of_serving)).items():
+        made, left = who(rows, by)
+        predicted += made
+        refused += left
+    return Judged(found.name, tuple(predicted), tuple(refused), found.faults)
 
 
 def summary(found: Sequence[Predicted]) -> dict[str, Any]:
@@ -60,7 +80,7 @@ def summary(found: Sequence[Predicted]) -> dict[str, Any]:
 
 def figure_error(p: Predicted) -> float:
     """Relative error of the published figure: a rate errs the other way round than its seconds."""
-    return p.error if p.sample.row.unit == "seconds" else p.sample.seconds / p.seconds - 1.0
+    return p.error if p.row.unit == "seconds" else p.measured / p.seconds - 1.0
 
 
 def metrics(judged: Judged) -> dict[str, dict[str, Any]]:
@@ -68,21 +88,21 @@ def metrics(judged: Judged) -> dict[str, dict[str, Any]]:
     refused: dict[str, Counter] = {}
     for row, reason in judged.refused:
         refused.setdefault(row.metric, Counter())[reason] += 1
-    names = sorted({p.sample.row.metric for p in judged.predicted} | set(refused))
-    return {name: summary([p for p in judged.predicted if p.sample.row.metric == name])
+    names = sorted({p.row.metric for p in judged.predicted} | set(refused))
+    return {name: summary([p for p in judged.predicted if p.row.metric == name])
             | {"refused": dict(sorted(refused.get(name, {}).items()))} for name in names}
 
 
 def group_of(p: Predicted) -> tuple[str, ...]:
     """Source, model, chip, engine, precision, together or apart."""
-    return tuple(getattr(p.sample.like, name) for name in GROUP)
+    return tuple(getattr(p.like, name) for name in GROUP)
 
 
 def groups(judged: Judged) -> list[dict[str, Any]]:
     """The summary of every group and metric, with how its rows were known."""
     return [dict(zip(GROUP, key[:-1], strict=True)) | {"metric": key[-1]} | summary(rows)
             | {"refused": {}, "basis": dict(Counter(p.basis for p in rows))}
-            for key, rows in sorted(_gathered(judged.predicted, lambda p: (*group_of(p), p.sample.row.metric)).items())]
+            for key, rows in sorted(_gathered(judged.predicted, lambda p: (*group_of(p), p.row.metric)).items())]
 
 
 def refused_groups(judged: Judged) -> list[dict[str, Any]]:
@@ -95,8 +115,8 @@ def refused_groups(judged: Judged) -> list[dict[str, Any]]:
             for key, rows in sorted(named.items())]
 
 
-def _gathered(rows: Iterable[Any], key: Callable[[Any], tuple]) -> dict[tuple, list]:
-    found: dict[tuple, list] = {}
+def _gathered(rows: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list]:
+    found: dict[Any, list] = {}
     for row in rows:
         found.setdefault(key(row), []).append(row)
     return found
@@ -104,7 +124,7 @@ def _gathered(rows: Iterable[Any], key: Callable[[Any], tuple]) -> dict[tuple, l
 
 def by_basis(judged: Judged) -> dict[str, dict[str, dict[str, Any]]]:
     """Summaries by metric and by what predictions rest on."""
-    found = _gathered(judged.predicted, lambda p: (p.sample.row.metric, p.basis))
+    found = _gathered(judged.predicted, lambda p: (p.row.metric, p.basis))
     made: dict[str, dict[str, dict[str, Any]]] = {}
     for (metric, basis), rows in sorted(found.items()):
         made.setdefault(metric, {})[basis] = summary(rows)
@@ -113,18 +133,17 @@ def by_basis(judged: Judged) -> dict[str, dict[str, dict[str, Any]]]:
 
 def reason(p: Predicted) -> str:
     """What is known about a row that is far off."""
-    s = p.sample
-    if s.like.flag:
-        return f"suspect: {s.like.flag}"
+    if p.like.flag:
+        return f"suspect: {p.like.flag}"
     if p.basis == "unseen":
         return "a series never seen: the pooled clock"
     if p.basis == "near":
         return "a series seen in other parallel sizes only"
-    if not s.like.version and s.like.engine in ("vllm", "sglang", "tensorrt-llm"):
+    if not p.like.version and p.like.engine in ("vllm", "sglang", "tensorrt-llm"):
         return "engine version not recorded"
     return "its neighbours in the series were measured otherwise"
 
 
 def worst(judged: Judged, count: int) -> list[Predicted]:
     """The rows furthest off, by ratio."""
-    return sorted(judged.predicted, key=lambda p: -abs(np.log(p.seconds / p.sample.seconds)))[:count]
+    return sorted(judged.predicted, key=lambda p: -abs(np.log(p.seconds / p.measured)))[:count]

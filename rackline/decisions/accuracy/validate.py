@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rackline.decisions import judging
+from rackline.decisions.accuracy import judging
+from rackline.decisions.accuracy.judging import Judged
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
-from rackline.decisions.judging import Judged
 from rackline.errors import BadInput
 from rackline.facts.calibration import calibration, read_calibration
 from rackline.facts.observations import bundled, observations
@@ -65,8 +65,8 @@ def _worst(judged: Judged, top: int) -> Table:
     columns = (Column("row"), Column("what"), Column("measured", "seconds"), Column("predicted", "seconds"),
                Column("error", "ratio"), Column("why"))
     return Table("Furthest off (seconds of the pass or token)", columns, tuple(
-        (p.sample.row.id, f"{p.sample.row.metric} {p.sample.like.model} {p.sample.like.chip} {p.sample.like.engine}",
-         p.sample.seconds, p.seconds, p.error, judging.reason(p)) for p in judging.worst(judged, top)))
+        (p.row.id, f"{p.row.metric} {p.like.model} {p.like.chip} {p.like.engine}",
+         p.measured, p.seconds, p.error, judging.reason(p)) for p in judging.worst(judged, top)))
 
 
 def _reasons(judged: Judged) -> tuple[Table, ...]:
@@ -81,11 +81,11 @@ def _reasons(judged: Judged) -> tuple[Table, ...]:
 
 def plot(judged: Judged) -> Plot:
     """Predicted against measured seconds, and the line where they are equal."""
-    names = sorted({p.sample.row.metric for p in judged.predicted})
-    of = lambda name: [p for p in judged.predicted if p.sample.row.metric == name]  # noqa: E731
-    series = [Series(name, [p.sample.seconds for p in of(name)], [p.seconds for p in of(name)], marks=True)
+    names = sorted({p.row.metric for p in judged.predicted})
+    of = lambda name: [p for p in judged.predicted if p.row.metric == name]  # noqa: E731
+    series = [Series(name, [p.measured for p in of(name)], [p.seconds for p in of(name)], marks=True)
               for name in names]
-    ends = [min(p.sample.seconds for p in judged.predicted), max(p.sample.seconds for p in judged.predicted)]
+    ends = [min(p.measured for p in judged.predicted), max(p.measured for p in judged.predicted)]
     return Plot("Predicted against measured", Axis("measured", "seconds", log=True),
                 Axis("predicted", "seconds", log=True), (Series("equal", ends, ends), *series))
 
@@ -105,7 +105,7 @@ def data(judged: Judged, top: int) -> dict[str, Any]:
     return {"rows": len(judged.predicted), "metrics": judging.metrics(judged), "by_basis": judging.by_basis(judged),
             "groups": [*judging.groups(judged), *judging.refused_groups(judged)],
             "faults": [{"where": where, "why": why} for where, why in judged.faults],
-            "worst": [{"id": p.sample.row.id, "metric": p.sample.row.metric, "measured": p.sample.seconds,
+            "worst": [{"id": p.row.id, "metric": p.row.metric, "measured": p.measured,
                        "predicted": p.seconds, "low": p.low, "high": p.high, "error": p.error,
                        "basis": p.basis, "why": judging.reason(p)} for p in judging.worst(judged, top)]}
 

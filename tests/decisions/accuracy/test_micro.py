@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackline.decisions.micro import MicroPrediction, Unpredictable, fit_micro, predict_micro, spans
-from rackline.decisions.micro_points import point
+from rackline.decisions.accuracy.micro import MicroPrediction, Unpredictable, fit_micro, predict_micro, spans
+from rackline.decisions.accuracy.micro_points import point
 from rackline.facts.measurements import Load
 from rackline.facts.micro import micro, micro_group, micro_groups, micro_levels, micro_machine, micro_names
 from rackline.systems.efficiency import EXPONENTS, FORMS, SCALES, achieved_time, bounded, free, share_in

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rackline.decisions.micro_fit import Fit, fit_points
-from rackline.decisions.micro_points import Point, faster, point
+from rackline.decisions.accuracy.micro_fit import Fit, fit_points
+from rackline.decisions.accuracy.micro_points import Point, faster, point
 from rackline.facts.measurements import Measured
 from rackline.facts.micro import micro, micro_group, micro_names
 from rackline.systems.efficiency import achieved_time

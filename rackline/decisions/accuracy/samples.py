@@ -1,0 +1,45 @@
+"""Measured rows as samples: what a fit weighs, or the reason why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rackline.decisions.accuracy.pass_samples import of_passes
+from rackline.decisions.accuracy.sample import Sample
+from rackline.decisions.accuracy.served_samples import of_servers
+from rackline.decisions.accuracy.settings import Refused, Setting, setting
+from rackline.facts.measurements import Measured
+
+SERVED = ("tpot", "ttft", "output_tokens_per_s", "output_tokens_per_s_per_gpu")
+_STATISTICS = ("", "mean", "median")
+
+
+def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
+    """The rows as samples, and those refused with the reason."""
+    found: list[Sample] = []
+    served: list[Setting] = []
+    refused: list[tuple[Measured, str]] = []
+    for row in rows:
+        try:
+            _check(row)
+            if row.metric in SERVED:
+                served.append(setting(row))
+            else:
+                found.append(of_passes(row))
+        except Refused as reason:
+            refused.append((row, str(reason)))
+    return found + of_servers(served), refused
+
+
+def _check(row: Measured) -> None:
+    if row.from_memory:
+        raise Refused("not read in a source")
+    if not row.unit:
+        raise Refused(f"unit not known: {row.per or 'none'}")
+    if not row.value > 0.0:
+        raise Refused("value is not above zero")
+    if row.statistic not in _STATISTICS:
+        raise Refused(f"a {row.statistic}, not a mean or median")
+    wanted = {"tpot": "seconds", "ttft": "seconds"}.get(row.metric)
+    if wanted and row.unit != wanted:
+        raise Refused(f"{row.metric} in {row.unit}, not in seconds")
