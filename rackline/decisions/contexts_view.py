@@ -216,5 +216,5 @@ def _curve(k: Curve) -> dict[str, Any]:
 def fits_nowhere(q: Any, context: float, remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout holds the model and one sequence."""
     return Answer("context", f"{q.model.name} does not fit on {q.on.title} with {context:,.0f} tokens of context.",
-                  "bound", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
+                  "derived", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
                   data={"would_fit": list(remedies)})

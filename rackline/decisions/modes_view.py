@@ -229,5 +229,5 @@ def data(c: Compared) -> dict[str, Any]:
 def fits_nowhere(q: Any, remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout holds the model."""
     return Answer("modes", f"{q.model.name} does not fit on {q.on.title} with {q.context:,.0f} tokens of context.",
-                  "bound", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
+                  "derived", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
                   data={"would_fit": list(remedies)})

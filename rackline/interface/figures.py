@@ -85,7 +85,10 @@ def _panel(axes: Axes, plot: Plot) -> None:
     _axis(axes, plot.x, "x")
     _axis(axes, plot.y, "y")
     axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold", pad=8 + 12 * _marks(axes, plot))
-    if len(plot.series) > 1 or any(s.low is not None or s.high is not None for s in plot.series):
+    wide = any(s.low is not None or s.high is not None for s in plot.series)
+    if wide:  # an empty patch in the legend says what bands and bars are
+        axes.fill_between([], [], [], color="#666666", alpha=0.25, linewidth=0, label="from low to high")
+    if len(plot.series) > 1 or wide:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
 
 
@@ -124,7 +127,10 @@ def _series(axes: Axes, series: Series, number: int) -> None:
     name = textwrap.fill(series.name, 26)
     if series.low is not None or series.high is not None:
         low, high = (series.y if edge is None else edge for edge in (series.low, series.high))
-        axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
+        if series.marks:  # points of their own, not of a curve: a bar each
+            axes.vlines(series.x, low, high, color=colour, alpha=0.3, linewidth=1.2, zorder=1)
+        else:
+            axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
     if series.marks:
         axes.plot(series.x, series.y, linestyle="none", marker=_SHAPES[number % len(_SHAPES)], color=colour, label=name,
                   markersize=6.5, markeredgecolor="white", markeredgewidth=0.5)

@@ -121,7 +121,8 @@ def test_a_figure_has_labels_scales_bands_marks_and_a_legend():
     assert (first.get_xscale(), second.get_xscale()) == ("log", "linear")
     legend = first.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["bounds", "with a gap", "measured"]
+    assert [text.get_text() for text in legend.get_texts()] == ["bounds", "with a gap", "measured",
+                                                               "from low to high"]
     assert legend.get_window_extent().x0 >= first.get_window_extent().x1
     assert len(first.collections) == 1
     assert [text.get_text() for text in first.texts] == ["B*: 312"]
