@@ -12,6 +12,7 @@ from rackline.decisions.answer import Answer, Line, Source
 from rackline.decisions.cite import cite
 from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration, calibration, read_calibration
+from rackline.facts.fact import Fact
 from rackline.facts.measured_things import measured_chip
 from rackline.facts.model import Model
 from rackline.systems.calibrated import FAMILY, PROMPTS, Calibrated, calibrated
@@ -22,6 +23,8 @@ from rackline.systems.passes import Pass
 from rackline.systems.serving import Server
 
 CLOCKS = ("roofline", "calibrated")
+WITHIN = ("Between low and high nine of ten real systems should lie: what the fit left over, its coefficients' own "
+          "intervals and those of the facts (rates, networks, price) in quadrature. Other traffic comes on top.")
 _SERIES = " · "  # between the words of a series in a calibration
 _PRECISIONS = {"nvfp4": "fp4", "mxfp4": "fp4"}  # our formats as the measurements name them, where they differ
 
@@ -57,12 +60,20 @@ def calibration_of(q: Any) -> Calibration:
     if not getattr(q, "calibration", None):
         return calibration()
     own = read_calibration(q.calibration)
+    _check_passes(own)
+    return own.model_copy(update={"families": {**calibration().families, **own.families}})
+
+
+def _check_passes(own: Calibration) -> None:
+    """BadInput for a calibration of something else than passes, or of some of their coefficients."""
+    if FAMILY not in own.families:
+        raise BadInput("--calibration", f"must hold coefficients of passes ({FAMILY})",
+                       ", ".join(own.families) or "none", "fit it to times per output token")
     for family in {FAMILY, PROMPTS} & set(own.families):
         lacking = [part for part in PARTS if part not in own.families[family].coefficients]
         if lacking:
             raise BadInput("--calibration", f"must have every coefficient of {family}", f"no {', '.join(lacking)}",
                            "fit it again: rackline calibrate --from FILE --to FILE")
-    return own.model_copy(update={"families": {**calibration().families, **own.families}})
 
 
 # ---- what it rests on
@@ -102,8 +113,7 @@ def notes(q: Any, model: Model) -> Iterator[str]:
         yield "No engine is named: the fixed times are those that engines have in common (--engine adds one's own)."
     if on["few"]:
         yield "The calibration has few rows: it is held at the bundled values, and its interval is doubled."
-    yield ("Between low and high nine of ten real systems should lie: what the fit left over, its coefficients' own "
-           "intervals and those of the facts (rates, networks, price) in quadrature. Other traffic comes on top.")
+    yield WITHIN
 
 
 def told(answer: Answer, q: Any, model: Model) -> Answer:
@@ -112,6 +122,20 @@ def told(answer: Answer, q: Any, model: Model) -> Answer:
         return answer
     return replace(answer, notes=(*notes(q, model), *answer.notes),
                    data={**answer.data, "rests_on": rests_on(q, model)})
+
+
+def passed_down(answer: Answer, q: Any, model: Model) -> Answer:
+    """The answer of a question whose every time is the clock's: its badge, what it rests on, how far off it may be."""
+    clock = clock_of(q)
+    if not isinstance(clock, Calibrated) or not answer.feasible:
+        return answer
+    band = clock.band(FAMILY)
+    low, high = (float(np.exp(end)) for end in (band.low, band.high))
+    off = (f"Times here, and dollars with them, are of that clock: nine of ten real ones lie between {low:.2f} and "
+           f"{high:.2f} times what is shown, before the facts' own intervals.")
+    shown = told(replace(answer, badge="calibrated" if answer.badge == "bound" else answer.badge), q, model)
+    return replace(shown, notes=(*(note for note in shown.notes if note != WITHIN), off),
+                   data={**shown.data, "clock": "calibrated", "seconds_factor": {"low": low, "high": high}})
 
 
 # ---- its arithmetic and sources
@@ -151,5 +175,11 @@ def sources(server: Server, layout: Layout, pass_: Pass) -> tuple[Source, ...]:
         changed = Server(server.model, server.machine, Calibrated(coefficients, clock.engine))
         return float(changed.stage_time(layout, pass_))
 
-    return tuple(Source(f"clock: {one.name}", one.shown, one.source, one.date, one.elasticity)
+    return tuple(replace(one, name=f"clock: {one.name}", shown=_coefficient(clock.coefficients[one.name]))
                  for one in cite(time, dict(clock.coefficients)) if one.elasticity)
+
+
+def _coefficient(fact: Fact) -> str:
+    """A coefficient with its interval: microseconds each, or times what the datasheet says."""
+    each = " µs each" if fact.note == "us" else " × the datasheet's seconds"
+    return f"{fact.value:.3g}{each} ({fact.low:.3g} … {fact.high:.3g})"

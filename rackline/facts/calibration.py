@@ -14,7 +14,7 @@ from rackline.errors import BadInput
 from rackline.facts.fact import Fact, Record
 
 LARGEST = 1e9  # microseconds, or times the datasheet's: beyond it nothing was ever measured
-WIDEST = 100.0  # logarithms: far more than any clock is off
+WIDEST = 20.0  # logarithms, or spreads of a correction: far more than any clock is off
 _BUNDLED = Path(__file__).parent / "data" / "calibration" / "clock.json"
 
 
@@ -55,8 +55,8 @@ class Family(Record):
     def _usable(cls, found: dict[str, Fact]) -> dict[str, Fact]:
         for name, fact in found.items():
             ends = (fact.value if end is None else end for end in (fact.low, fact.high))
-            if not all(0.0 <= end <= LARGEST for end in ends):
-                raise ValueError(f"a coefficient lies between 0 and {LARGEST:g}: {name}")
+            if not (fact.value > 0.0 and all(0.0 <= end <= LARGEST for end in ends)):
+                raise ValueError(f"a coefficient lies above 0 and at most at {LARGEST:g}: {name}")
         return found
 
 
@@ -81,7 +81,8 @@ def read_calibration(path: str | Path) -> Calibration:
         return Calibration.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote", first) from None
+        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote",
+                       first.removeprefix("Value error, ")) from None
 
 
 def as_data(found: Calibration) -> Mapping[str, Any]:
