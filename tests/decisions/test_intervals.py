@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 from dataclasses import replace
@@ -18,10 +20,12 @@ from rackline.facts.calibration import as_data, calibration
 from rackline.facts.fact import with_fact
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
+from rackline.interface.cli import main
 from rackline.systems.calibrated import FAMILY, Calibrated, calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.passes import decode
 from rackline.systems.serving import Server
+from tests.interface.conftest import Ran
 
 CLOCKED = {"clock": "calibrated", "engine": "vllm"}
 STEP = {"model": "llama-3.1-70b", "on": "dgx-h100", "batch": 64, "context": 8000}
@@ -303,3 +307,48 @@ def test_other_questions_pass_the_clock_down_and_say_how_far_off_it_may_be(quest
     factor = timed.data["seconds_factor"]
     assert factor["low"] < 1.0 < factor["high"]
     assert not any("datasheet rates" in note or "A bound" in note for note in timed.notes)
+
+
+# ---- on the command line
+
+
+LINE = ("step", "llama-3.1-8b", "--on", "h100-sxm", "--chips", "1", "--batch", "1,8", "--context", "2k")
+
+
+def run(*args: str) -> Ran:
+    """What a command line leaves behind."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(args)
+    return Ran(status, out.getvalue(), err.getvalue())
+
+
+def test_low_and_high_are_in_csv_json_and_text():
+    out = {form: run(*LINE, "--clock", "calibrated", *flag) for form, flag in (
+        ("text", ()), ("json", ("--json",)), ("csv", ("--csv",)))}
+    assert {ran.status for ran in out.values()} == {0}
+    assert "low [seconds]" in out["csv"].out
+    assert "high [seconds]" in out["csv"].out
+    data = json.loads(out["json"].out)
+    assert data["badge"] == data["clock"] == "calibrated"
+    for point in data["curve"]:
+        assert point["low"] < point["time"] < point["high"]
+        assert point["cost_low"] < point["cost"] < point["cost_high"]
+    assert "Nine of ten real systems lie between low and high" in out["text"].out
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"[" * 100_000, bytes(range(256)), b"NaN",
+                                     b"\xff\xfe{\x00}\x00", b'{"name": "x", "source": "y", "families": {}}'])
+def test_a_file_that_is_no_calibration_ends_with_2_and_one_line(tmp_path, content):
+    path = tmp_path / "own.json"
+    path.write_bytes(content)
+    ran = run(*LINE, "--clock", "calibrated", "--calibration", str(path))
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith("error: ")
+
+
+def test_no_calibration_where_there_is_no_file():
+    for path in ("nowhere.json", "/"):
+        ran = run(*LINE, "--clock", "calibrated", "--calibration", path)
+        assert (ran.status, ran.err.count("\n")) == (2, 1)
+        assert "--calibration" in ran.err
