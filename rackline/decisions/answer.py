@@ -20,11 +20,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of numbers (SI) and words under columns."""
+    """Rows of numbers (SI) and words under columns; a badge where it is not the answer's."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
+    badge: Badge | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Plot:
     series: tuple[Series, ...]
     marks: tuple[tuple[float, str], ...] = ()
     heat: Heat | None = None
+    badge: Badge | None = None  # where it is not the answer's
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,23 @@ from typing import Any
 
 from rackline.decisions import capacity_view, simulate_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import told
+from rackline.decisions.intervals import Around, around_pass
 from rackline.decisions.probes import MOST_REPLICAS, Probe, Prober
 from rackline.decisions.questions import Simulate
-from rackline.decisions.simulate_case import Case, NoRoom, case
+from rackline.decisions.simulate_case import Case, NoRoom, case, workload
+from rackline.decisions.simulate_intervals import stretched
 from rackline.decisions.sustained import sustained_rate
 from rackline.decisions.watch import begin
 from rackline.errors import BadInput
+from rackline.systems.serving import Server
 
 SHARES = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1)  # of the sustained rate, for the curve of one replica
 RARE = 1e-3  # of the trace's rate: requests that hardly ever meet
 FINE = 1.02  # ratio of rates at which the bisection of one replica's rate ends
 SHARED = ("model", "on", "chips", "trace", "input", "output", "rate", "arrivals", "requests", "duration", "ttft",
-          "tpot", "layout", "routing", "sequences", "chunk", "prefix_caching", "weights", "kv", "price", "seed")
+          "tpot", "layout", "routing", "sequences", "chunk", "prefix_caching", "weights", "kv", "price", "seed",
+          "clock", "calibration", "engine")
 
 
 @dataclass
@@ -39,6 +44,8 @@ class Sized:
     rate: float | None = None
     alone: Probe | None = None
     interrupted: bool = False
+    around: Around | None = None  # what may move a pass, where its seconds are no bound
+    edges: tuple[Sized, ...] = ()  # the same with every pass as fast, and as slow, as it may be
 
     @property
     def replicas(self) -> int | None:
@@ -60,9 +67,10 @@ def answer(q: Any) -> Answer:
     sized = Sized(Prober(found, q.percentile, q.seed))
     try:
         _size(sized)
+        _between(sized)
     except KeyboardInterrupt:  # what is known is shown
         sized.interrupted = True
-    return capacity_view.answer(sized)
+    return told(capacity_view.answer(sized), q, found.deployment.model)
 
 
 def _one_replica(found: Case) -> Case:
@@ -130,3 +138,41 @@ def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:
         middle = math.sqrt(low * high)
         low, high = (middle, high) if meets(middle) else (low, middle)
     return low
+
+
+# ---- between the fastest and the slowest that a pass may be
+
+
+def _between(sized: Sized) -> None:
+    """Sizes the trace again with every pass at both ends of its interval; under a roofline nothing."""
+    if sized.replicas is None:
+        return
+    sized.around = _around(sized)
+    if sized.around is not None:
+        sized.edges = tuple(_edge(sized, math.exp(end)) for end in sized.around.ends)
+
+
+def _around(sized: Sized) -> Around | None:
+    """What may move a mean pass: as many sequences as Little's law has in a replica, and their prompts."""
+    case, probe = sized.prober.case, min((p for p in sized.probes if p.met), key=lambda p: p.replicas)
+    d, work = case.deployment, workload(case.offered.trace)
+    token = probe.tpot_median if math.isfinite(probe.tpot_median) else 0.0
+    batch = min(max(1.0, probe.rate / probe.replicas * work.output * token), float(d.limits.sequences))
+    micro = batch / d.layout.pipeline
+    mean = work.decoding(micro) + work.prompting(micro / work.output)
+    return around_pass(Server(d.model, d.machine, d.clock), d.layout, mean)
+
+
+def _edge(sized: Sized, factor: float) -> Sized:
+    """The trace sized again, and the curve of one replica at the same rates, with passes so many times as long."""
+    prober = sized.prober
+    edge = Sized(replace(prober, case=stretched(prober.case, factor)))
+    steps = begin(f"simulating passes × {factor:.2f}", "probes", len(sized.curve) + 16)
+    edge.alone = edge.prober.alone(RARE)
+    if edge.alone.met:
+        edge.sustained = sustained_rate(prober.case.offered.requests, edge.prober.case.deployment, prober.seed)
+        _replicas(edge, steps)
+    for probe in sized.curve:
+        edge.curve.append(edge.prober.at_rate(probe.rate))
+        steps[0] += 1
+    return edge

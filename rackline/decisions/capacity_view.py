@@ -10,8 +10,10 @@ import numpy as np
 
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table, finite
+from rackline.decisions.intervals import figure
 from rackline.decisions.plan_data import sizes
 from rackline.decisions.probes import MOST_REPLICAS, Probe
+from rackline.systems.calibrated import Calibrated
 
 if TYPE_CHECKING:
     from rackline.decisions.capacity import Sized
@@ -25,8 +27,8 @@ def answer(sized: Sized) -> Answer:
     done = sized.replicas is not None
     price, trace = case.price, case.offered.trace
     return Answer("capacity", headline(sized), "simulated", feasible=done or sized.interrupted,
-                  tables=(_probes(sized), *_curve(sized)), plots=tuple(_plots(sized)), notes=tuple(_notes(sized)),
-                  explain=tuple(_explain(sized)), data=data(sized),
+                  tables=(*_edges(sized), _probes(sized), *_curve(sized)), plots=tuple(_plots(sized)),
+                  notes=tuple(_notes(sized)), explain=tuple(_explain(sized)), data=data(sized),
                   sources=(Source("price per chip-hour", price.shown(), price.source, price.date),
                            Source("request trace", trace.name, trace.source, "")))
 
@@ -42,9 +44,48 @@ def headline(sized: Sized) -> str:
         return f"{why}{name} on {case.deployment.machine.title} needs {between} replicas for {asked}."
     chips = sized.replicas * int(layout.chips)
     one = f"; one alone carries {sized.rate:.3g} requests/s" if sized.rate else ""
-    return (f"{name} needs {sized.replicas:,} replica{'s' * (sized.replicas > 1)} ({chips:,} "
+    return (f"{name} needs {sized.replicas:,} replica{'s' * (sized.replicas > 1)}{_likely(sized)} ({chips:,} "
             f"chip{'s' * (chips > 1)} of {case.deployment.machine.title}) for {asked}{one}; "
             f"{units.show(_hourly(sized), 'dollars/hour')} for all.")
+
+
+def _likely(sized: Sized) -> str:
+    """Between which numbers nine of ten real systems would need."""
+    if not sized.edges:
+        return ""
+    fewest, most = (edge.replicas for edge in sized.edges)
+    return f" (nine of ten real systems {fewest or 0:,} to {f'{most:,}' if most else 'endless'})"
+
+
+def _edges(sized: Sized) -> Iterator[Table]:
+    """What passes at both ends of their interval ask for."""
+    if not sized.edges or sized.around is None:
+        return
+    ends = (0.0, *sized.around.ends)
+    columns = (Column("every pass takes"), Column("times the mean pass", "count"), Column("replicas", "count"),
+               Column("chips", "count"), Column("for all", "dollars/hour"), Column("sustained requests/s", "count"))
+    rows = tuple((what, float(np.exp(end)), *_needed(one), finite(one.sustained)) for what, end, one in zip(
+        ("as calibrated", "as little as it may", "as long as it may"), ends, (sized, *sized.edges), strict=True))
+    yield Table("Nine of ten real systems lie between both ends; — : no number of replicas meets the targets", columns,
+                rows)
+
+
+def _needed(sized: Sized) -> tuple[float | None, float | None, float | None]:
+    """Replicas, chips and dollars an hour; None where none are enough."""
+    if sized.replicas is None:
+        return None, None, None
+    return sized.replicas, sized.replicas * int(sized.prober.case.deployment.layout.chips), _hourly(sized)
+
+
+def _interval(sized: Sized) -> dict[str, Any]:
+    """For --json: the numbers of replicas at both ends, and the factors of a pass there."""
+    if not sized.edges or sized.around is None:
+        return {}
+    fewest, most = (_needed(edge) for edge in sized.edges)
+    names = ("replicas", "chips", "dollars_per_hour")
+    ends = {name: {"value": value, "low": low, "high": high}
+            for name, value, low, high in zip(names, _needed(sized), fewest, most, strict=True)}
+    return {"clock": "calibrated", "intervals": ends | {"pass": figure(1.0, sized.around)}}
 
 
 def _hourly(sized: Sized) -> float:
@@ -76,8 +117,20 @@ def _probes(sized: Sized) -> Table:
 
 
 def _curve(sized: Sized) -> Iterator[Table]:
-    if sized.curve:
-        yield Table("One replica at other rates", _columns(sized), tuple(_row(p) for p in sized.curve))
+    if not sized.curve:
+        return
+    p = f"p{sized.prober.percentile:g}"
+    ends = [Column(f"{what}, {p} {end}", "seconds") for what in ("first token", "per token") for end in ("low", "high")
+            if sized.edges]
+    bands = [_band(sized, name) for name in ("ttft", "tpot") if sized.edges]
+    rows = tuple((*_row(probe), *(edge[i] for band in bands for edge in band)) for i, probe in enumerate(sized.curve))
+    yield Table("One replica at other rates", (*_columns(sized), *ends), rows)
+
+
+def _band(sized: Sized, key: str) -> tuple[list[float], list[float]]:
+    """The ends of one time of each point of the curve: of the runs with fast and with slow passes."""
+    runs = [[getattr(probe, key) for probe in one.curve] for one in (sized, *sized.edges)]
+    return [min(at) for at in zip(*runs, strict=True)], [max(at) for at in zip(*runs, strict=True)]
 
 
 def _plots(sized: Sized) -> Iterator[Plot]:
@@ -88,7 +141,8 @@ def _plots(sized: Sized) -> Iterator[Plot]:
     marks = tuple((x, text) for x, text in ((sized.rate, "within targets"), (sized.sustained, "sustained")) if x)
     for name, what, target in (("ttft", "Time to the first token", targets.ttft),
                                ("tpot", "Time per output token", targets.tpot)):
-        curves = [Series(label, rates, [getattr(probe, key) for probe in sized.curve])
+        curves = [Series(label, rates, [getattr(probe, key) for probe in sized.curve],
+                         *(_band(sized, key) if sized.edges else ()))
                   for label, key in ((p, name), ("p50", f"{name}_median"))]
         if np.isfinite(target):
             curves.append(Series("target", rates, [target] * len(rates)))
@@ -104,8 +158,9 @@ def _notes(sized: Sized) -> Iterator[str]:
     if np.isfinite(sized.sustained):
         yield (f"Without targets one replica sustains {sized.sustained:.3g} requests/s: the same requests, all there "
                "at once.")
-    yield ("Pass times are the roofline's, without an engine's overhead: a real engine needs more replicas. "
-           f"Chip-hour at {case.price.shown()}: {case.price.source}.")
+    if not isinstance(case.deployment.clock, Calibrated):
+        yield "Pass times are the roofline's, without an engine's overhead: a real engine needs more replicas."
+    yield f"Chip-hour at {case.price.shown()}: {case.price.source}."
 
 
 def _explain(sized: Sized) -> Iterator[Line]:
@@ -135,7 +190,7 @@ def data(sized: Sized) -> dict[str, Any]:
         "replica_requests_per_second": sized.rate, "dollars_per_hour": _hourly(sized) if done else None,
         "price_per_chip_hour": case.price.value, "probes": [asdict(p) for p in sized.probes],
         "curve": [asdict(p) for p in sized.curve], "alone": asdict(sized.alone) if sized.alone else None,
-        "interrupted": sized.interrupted,
+        "interrupted": sized.interrupted, **_interval(sized),
     }
 
 

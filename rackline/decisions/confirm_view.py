@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rackline import units
+from rackline.decisions import plan_intervals
 from rackline.decisions.answer import Column, Table
+from rackline.decisions.intervals import Around
 from rackline.decisions.planned import CONFIRMED, Confirmed, Planned
 
 
@@ -14,20 +16,33 @@ def table(planned: Planned) -> Iterator[Table]:
     """What was planned beside what was simulated, in the new order."""
     if not planned.confirmed:
         return
-    columns = (Column("layout"), Column("mode"), Column("planned per token", "seconds"),
-               Column("simulated, mean", "seconds"), Column("p99", "seconds"),
-               Column("planned first token", "seconds"), Column("simulated, mean ", "seconds"),
-               Column("p99 ", "seconds"), Column("sustained requests/s", "count"),
-               Column("$/Mtok out, sustained", "dollars"), Column("targets at the mean"))
-    yield Table("Simulated on the trace", columns, tuple(_row(c) for c in planned.confirmed))
+    moved = plan_intervals.around(planned, [c.option for c in planned.confirmed])
+    wide = bool(moved[0])
+    columns = (Column("layout"), Column("mode"), *_titles("per token", "", wide), *_titles("first token", " ", wide),
+               Column("sustained requests/s", "count"), Column("$/Mtok out, sustained", "dollars"),
+               Column("targets at the mean"))
+    rows = tuple(_row(c, one) for c, one in zip(planned.confirmed, moved, strict=True))
+    yield Table("Simulated on the trace", columns, rows, "simulated")
 
 
-def _row(c: Confirmed) -> tuple[Any, ...]:
+def _titles(what: str, apart: str, wide: bool) -> tuple[Column, ...]:
+    """Columns of one time; `apart` makes their titles differ from those of the other."""
+    ends = (f"low{apart}", f"high{apart}") if wide else ()
+    return tuple(Column(title, "seconds") for title in
+                 (f"planned {what}", f"simulated, mean{apart}", *ends, f"p99{apart}"))
+
+
+def _row(c: Confirmed, moved: Mapping[str, Around]) -> tuple[Any, ...]:
     name = c.option.layout.name() + (f" ← {c.option.prefill.name()}" if c.option.prefill else "")
-    nothing = float("nan")
-    return (name, c.option.mode, c.option.tpot, c.tpot.get("mean", nothing), c.tpot.get("p99", nothing), c.option.ttft,
-            c.ttft.get("mean", nothing), c.ttft.get("p99", nothing), c.sustained, c.cost,
+    return (name, c.option.mode, *_times(c.option.tpot, c.tpot, moved.get("time_per_output_token")),
+            *_times(c.option.ttft, c.ttft, moved.get("time_to_first_token")), c.sustained, c.cost,
             c.reason or ("met" if c.meets else "missed"))
+
+
+def _times(planned: float, simulated: Mapping[str, float], moved: Around | None) -> tuple[float, ...]:
+    mean = simulated.get("mean", float("nan"))
+    ends = () if moved is None else (float(moved.low(mean)), float(moved.high(mean)))
+    return (planned, mean, *ends, simulated.get("p99", float("nan")))
 
 
 def note(planned: Planned) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rackline.decisions import contexts_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import check_engine, clock_of, passed_down
 from rackline.decisions.context_costs import Curve, curve
 from rackline.decisions.context_kinds import variants
 from rackline.decisions.fitting import what_would_fit
@@ -40,15 +41,17 @@ def answer(q: Any) -> Answer:
     """The contexts; infeasible where the model does not fit with the shortest."""
     contexts = _contexts(q.context)
     price = chip_price(q.on, q.price)
+    check_engine(q)
+    clock = clock_of(q)
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
-    own = curve(model.name, Server(model, q.on), price, contexts)
+    own = curve(model.name, Server(model, q.on, clock), price, contexts)
     if not np.isfinite(own.cost[0]):
         return contexts_view.fits_nowhere(q, contexts[0], what_would_fit(model, q.on, float(contexts[0])))
-    others = tuple(curve(other.name, Server(other.with_formats(weights=q.weights, kv=q.kv), q.on), price, contexts)
-                   for other in q.beside or ())
-    kinds = tuple(curve(f"{model.name} with {kind}", Server(changed, q.on), price, contexts)
+    others = tuple(curve(other.name, Server(other, q.on, clock), price, contexts)
+                   for other in (beside.with_formats(weights=q.weights, kv=q.kv) for beside in q.beside or ()))
+    kinds = tuple(curve(f"{model.name} with {kind}", Server(changed, q.on, clock), price, contexts)
                   for kind, changed in variants(model).items())
-    return contexts_view.answer(Contexts(q, price, own, others, kinds))
+    return passed_down(contexts_view.answer(Contexts(q, price, own, others, kinds)), q, model)
 
 
 def _contexts(given: tuple[float, ...] | None) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table, finite
 from rackline.decisions.cite import cite
+from rackline.decisions.clocks import is_calibrated
 from rackline.decisions.context_costs import Curve, longest, quadratic, reaches, stretches
 from rackline.decisions.context_kinds import HOW
 from rackline.decisions.equations import line
@@ -133,7 +134,8 @@ def _prompts(c: Contexts) -> Plot:
 def _notes(c: Contexts) -> Iterator[str]:
     own = c.own
     limit = own.server.model.max_context
-    yield ("At every length the layout and the number of users of least cost; decoding at datasheet rates. Lengths "
+    rates = "calibrated" if is_calibrated(c.question) else "datasheet"
+    yield (f"At every length the layout and the number of users of least cost; decoding at {rates} rates. Lengths "
            "beyond what a model was made for are asked all the same"
            + (f" ({own.name}: {limit:,})." if limit else "."))
     yield ("Replaced attention: weights, layers and query heads stay, what a layer caches, reads and scores becomes "
@@ -216,5 +218,5 @@ def _curve(k: Curve) -> dict[str, Any]:
 def fits_nowhere(q: Any, context: float, remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout holds the model and one sequence."""
     return Answer("context", f"{q.model.name} does not fit on {q.on.title} with {context:,.0f} tokens of context.",
-                  "bound", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
+                  "derived", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
                   data={"would_fit": list(remedies)})

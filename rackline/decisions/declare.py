@@ -15,6 +15,9 @@ KV = "number format of the KV cache (by default the model's own)"
 TRACE = "a request trace: azure-conv, mooncake-conv, or a file (CSV, JSON lines or Parquet)"
 CLOCK = "what turns work into time: the datasheet's bound, or with efficiencies fitted to measurements"
 CLOCKS = ("roofline", "calibrated")
+CALIBRATION = "a file that rackline calibrate --to wrote, for --clock calibrated (by default the bundled one)"
+ENGINE = "whose own fixed times the calibrated clock adds (by default only what engines have in common)"
+ENGINES = ("vllm", "sglang", "tensorrt-llm")
 PRICE = 'dollars per chip-hour: 2.5 or "2.5 $/h" (by default the machine\'s own)'
 
 

@@ -119,5 +119,8 @@ def _by_length(prompts: Case, most: float) -> list[dict[str, float]]:
     step = prompts.step(ranks, lengths)
     columns = {name: np.broadcast_to(getattr(step, name), lengths.shape) / (ranks * lengths)
                for name in ("time", "compute", "memory", "network")}
+    around = prompts.around(ranks, lengths)
+    if around is not None:
+        columns |= {"low": around.low(columns["time"]), "high": around.high(columns["time"])}
     return [{"length": float(x)} | {name: float(column[i]) for name, column in columns.items()}
             for i, x in enumerate(lengths)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from rackline.decisions import modes_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import check_engine, clock_of, passed_down
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.mode_points import LECTURE, Point, Service, service
 from rackline.decisions.money import chip_price
@@ -56,6 +57,8 @@ class Compared:
 
 def answer(q: Any) -> Answer:
     """The modes: BadInput for contradictory options; infeasible where the model does not fit on the machine."""
+    check_engine(q)
+    clock = clock_of(q)
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
     if model.max_context is not None and q.context > model.max_context:
         raise BadInput("--context", f"the model reads at most {model.max_context:,} tokens", f"{q.context:,.0f}")
@@ -64,7 +67,7 @@ def answer(q: Any) -> Answer:
     for machine in (q.on, *(q.beside or ())):
         price = chip_price(machine, q.price if machine is q.on else None)
         for drafted in sorted({0, q.drafted}):
-            one = service(Server(model, machine), q.context, price, drafted, chance.value)
+            one = service(Server(model, machine, clock), q.context, price, drafted, chance.value)
             if one.points:
                 found.append(one)
             elif not drafted:
@@ -74,7 +77,7 @@ def answer(q: Any) -> Answer:
     chip = q.on.chip
     limit = q.standard or float(operating.drain_time(chip.memory_capacity.value, chip.memory_bandwidth.value))
     ends = tuple(_ends(one, limit) for one in found)
-    return modes_view.answer(Compared(q, limit, chance, ends, tuple(left_out)))
+    return passed_down(modes_view.answer(Compared(q, limit, chance, ends, tuple(left_out))), q, model)
 
 
 def acceptance(q: Any) -> Fact:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
 from rackline.decisions.cite import cite
+from rackline.decisions.clocks import is_calibrated
 from rackline.decisions.equations import line
 from rackline.decisions.mode_points import LECTURE, Point, Service, lecture_base, pass_seconds
 from rackline.facts.machine import Machine
@@ -136,7 +137,8 @@ def _notes(c: Compared) -> Iterator[str]:
     q = c.question
     yield (f"Standard: the cheapest within {units.show(c.limit, 'seconds')} per token"
            + ("" if q.standard else ", the time in which the chip's memory is read once (the lecture's train)")
-           + "; decoding only, datasheet rates, every layout and batch that fits.")
+           + f"; decoding only, {'calibrated' if is_calibrated(q) else 'datasheet'} rates, every layout and batch that "
+           "fits.")
     for e in c.ends:
         if e.standard.tpot > c.limit * (1 + 1e-9):
             yield f"{e.service.name}: nothing is as fast as standard should be; its fastest stands for it."
@@ -229,5 +231,5 @@ def data(c: Compared) -> dict[str, Any]:
 def fits_nowhere(q: Any, remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout holds the model."""
     return Answer("modes", f"{q.model.name} does not fit on {q.on.title} with {q.context:,.0f} tokens of context.",
-                  "bound", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
+                  "derived", feasible=False, reasons=tuple(f"would fit with {r}" for r in remedies),
                   data={"would_fit": list(remedies)})

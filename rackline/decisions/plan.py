@@ -8,7 +8,7 @@ import numpy as np
 
 from rackline.decisions import plan_view
 from rackline.decisions.answer import Answer
-from rackline.decisions.clocks import clock_of, with_interval
+from rackline.decisions.clocks import clock_of, told
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.decisions.planned import Planned, decode_only, workload
@@ -38,10 +38,7 @@ def answer(q: Any) -> Answer:
                       ranked(found.options, q.goal))
     if not planned.ranked:
         return plan_view.misses_targets(planned)
-    best = planned.best
-    return with_interval(plan_view.answer(_confirmed(planned, q.confirm)), q, {
-        "time per output token": ("tpot together", float(best.tpot)),
-        "time to first token": ("ttft together", float(best.ttft))})
+    return told(plan_view.answer(_confirmed(planned, q.confirm)), q, model)
 
 
 def _confirmed(planned: Planned, count: int | None) -> Planned:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rackline import units
-from rackline.decisions import confirm_view
+from rackline.decisions import confirm_view, plan_intervals
 from rackline.decisions.answer import finite
 from rackline.decisions.launches import launch_texts
 from rackline.decisions.levers import average_pass, evaluate, levers
@@ -61,24 +61,37 @@ def option(planned: Planned, o: Option) -> dict[str, Any]:
 def rows(planned: Planned, count: int) -> list[dict[str, Any]]:
     """The first options in order, those that were simulated with what the simulation says."""
     simulated = {id(c.option): confirm_view.data(c) for c in planned.confirmed}
-    return [option(planned, o) | ({"simulated": simulated[id(o)]} if id(o) in simulated else {})
-            for o in planned.ranked[:count]]
+    shown = planned.ranked[:count]
+    return [row | ({"simulated": simulated[id(o)]} if id(o) in simulated else {})
+            for o, row in zip(shown, options(planned, shown), strict=True)]
+
+
+def options(planned: Planned, shown: Sequence[Option]) -> list[dict[str, Any]]:
+    """Options with the ends of their intervals."""
+    return plan_intervals.with_ends(planned, shown, [option(planned, o) for o in shown])
+
+
+def by_goal(planned: Planned) -> dict[str, dict[str, Any]]:
+    """The best option of all layouts and batches under each goal."""
+    found = planned.found.by_goal
+    return dict(zip(found, options(planned, list(found.values())), strict=True))
 
 
 def frontier(planned: Planned) -> list[dict[str, Any]]:
     """Points that no other beats in both speed for one user and throughput a chip, fastest first."""
-    points, most = [], 0.0
+    points, samples, most = [], [], 0.0
     for bin_ in sorted(planned.found.at):
         s = planned.found.at[bin_]
         if s.rate <= most:
             continue
         most = s.rate
+        samples.append(s)
         tokens = s.rate * planned.question.work.output
         points.append({"mode": s.mode, "layout": s.layout.name(), "batch": s.batch, "chunk": s.chunk,
                        "time_per_output_token": s.tpot, "time_to_first_token": s.ttft,
                        "tokens_per_second_per_user": 1.0 / s.tpot, "tokens_per_second_per_chip": tokens,
                        "dollars_per_million_output_tokens": dollars_per_million(planned.price.value, 1.0, tokens)})
-    return points
+    return plan_intervals.with_ends(planned, samples, points)
 
 
 def modes(planned: Planned) -> dict[str, Any]:
@@ -150,10 +163,15 @@ def data(planned: Planned, rows: list[dict[str, Any]], commands: tuple[tuple[str
         "layouts": {"fit": len(planned.fitting), "infeasible": len(planned.infeasible),
                     "missed": len(planned.found.missed)},
         "best": rows[0], "ranked": rows, "confirmed": len(planned.confirmed),
-        "by_goal": {goal: option(planned, o) for goal, o in planned.found.by_goal.items()},
+        "by_goal": by_goal(planned),
         "frontier": frontier(planned), "modes": modes(planned), "limits": limits(planned),
         "trace_requests_per_second": trace_rate(planned),
         "infeasible": [{"layout": x.name(), "reasons": list(why)} for x, why in planned.infeasible],
         "missed": [{"layout": m.layout.name(), "reason": m.why} for m in planned.found.missed],
-        "launch": [{"what": name, "command": text} for name, text in commands],
+        "launch": [{"what": name, "command": text} for name, text in commands], **_clocked(planned, rows[0]),
     }
+
+
+def _clocked(planned: Planned, best: dict[str, Any]) -> dict[str, Any]:
+    found = plan_intervals.figures(planned, best)
+    return {"clock": "calibrated", "intervals": found} if found else {}

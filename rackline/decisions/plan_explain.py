@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from rackline.decisions import clocks
 from rackline.decisions.answer import Line, Source
 from rackline.decisions.cite import cite
 from rackline.decisions.levers import average_pass, evaluate
 from rackline.decisions.planned import Planned
 from rackline.facts.formats import math_format
 from rackline.facts.machine import Machine
+from rackline.systems.calibrated import Calibrated
 from rackline.systems.ledger import ledger
 from rackline.systems.memory import cache_bytes, weight_bytes
 from rackline.systems.work import total
@@ -53,6 +55,9 @@ def _pass_lines(planned: Planned) -> Iterator[Line]:
                float(work.bytes) / bandwidth, "seconds")
     yield Line("messages of a decode pass", "t = sum of bytes/bandwidth + latency",
                f"{len(work.messages)} kinds of collective", float(timed.network), "seconds")
+    if isinstance(q.server.clock, Calibrated):
+        yield from clocks.lines(q.server, best.layout, decode)
+        return
     yield Line("decode pass, all overlapped", "max(compute, memory, network)",
                f"max({float(timed.compute):.4g}, {float(timed.memory):.4g}, {float(timed.network):.4g}) s",
                float(timed.lower), "seconds")
@@ -83,5 +88,7 @@ def sources(planned: Planned) -> tuple[Source, ...]:
         return float(evaluate(replace(q.server, machine=machine), q.work, best).tpot)
 
     price = planned.price
-    return (*cite(tpot, q.server.machine), Source("price per chip-hour", price.shown(), price.source, price.date),
+    decode = q.work.decoding(best.batch / best.layout.pipeline)
+    return (*cite(tpot, q.server.machine), *clocks.sources(q.server, best.layout, decode),
+            Source("price per chip-hour", price.shown(), price.source, price.date),
             Source("model configuration", q.server.model.name, q.server.model.source, ""))

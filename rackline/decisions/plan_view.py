@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from rackline import units
-from rackline.decisions import confirm_view, plan_data
-from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
+from rackline.decisions import confirm_view, intervals_view, plan_data
+from rackline.decisions.answer import Answer, Axis, Badge, Column, Plot, Series, Table
 from rackline.decisions.levers import average_pass
 from rackline.decisions.plan_explain import explain, sources
+from rackline.decisions.plan_intervals import TITLES, figures
 from rackline.decisions.planned import Planned, limits
 from rackline.decisions.search import Missed, Option, Search
+from rackline.systems.calibrated import Calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.memory import weight_bytes
 
@@ -27,25 +29,34 @@ def answer(planned: Planned) -> Answer:
     """The full answer of a plan that found something."""
     rows = plan_data.rows(planned, max(1, planned.request.top))
     commands = tuple(plan_data.launches(planned))
+    intervals = figures(planned, rows[0])
+    summed = (intervals_view.table((*TITLES[name], one) for name, one in intervals.items()),) if intervals else ()
     return Answer(
-        question="plan", headline=headline(planned), badge="bound",
-        tables=(*confirm_view.table(planned), _ranked_table(rows, planned), _goals_table(planned),
+        question="plan", headline=headline(planned, intervals), badge=_badge(planned.question),
+        tables=(*summed, *confirm_view.table(planned), _ranked_table(rows, planned), _goals_table(planned),
                 _limits_table(planned), _reasons_table(planned)),
         plots=(_frontier_plot(planned), _price_plot(planned)),
         notes=(*confirm_view.note(planned), *_notes(planned)), explain=explain(planned), sources=sources(planned),
         text=commands, data=plan_data.data(planned, rows, commands))
 
 
-def headline(planned: Planned) -> str:
-    """One sentence: the best way, what users feel, what it costs, what limits it."""
+def _badge(question: Search) -> Badge:
+    return "calibrated" if isinstance(question.server.clock, Calibrated) else "bound"
+
+
+def headline(planned: Planned, intervals: Mapping[str, Any]) -> str:
+    """One sentence: the best way, what users feel, what it costs, what limits it; of a forecast the intervals."""
+    shown = lambda name, value, unit: intervals_view.shown(intervals.get(name), value, unit)  # noqa: E731
     best, q = planned.best, planned.question
     where = f"{q.server.machine.title}, {best.chips:,} of {q.chips:,} chips" if best.chips != q.chips else (
         f"all {q.chips:,} chips of {q.server.machine.title}" if q.chips > 1 else q.server.machine.title)
     limiter = average_pass(q.server, q.work, best).limiter
     return (f"Serve {q.server.model.name} as {_shown(best)} ({_LABELS[best.mode]}) on {where}: "
-            f"{units.show(best.tpot, 'seconds')} per output token at {best.batch:,.0f} sequences a replica, "
-            + (f"first token after {units.show(best.ttft, 'seconds')}, " if best.mode != "decode" else "")
-            + f"{units.show(planned.cost(best), 'dollars')} per million output tokens; {limiter}-bound.")
+            f"{shown('time_per_output_token', best.tpot, 'seconds')} per output token at {best.batch:,.0f} sequences a "
+            "replica, " + (f"first token after {shown('time_to_first_token', best.ttft, 'seconds')}, "
+                           if best.mode != "decode" else "")
+            + f"{shown('dollars_per_million_output_tokens', planned.cost(best), 'dollars')} per million output tokens; "
+            f"{limiter}-bound.")
 
 
 def _shown(option: Option) -> str:
@@ -54,26 +65,41 @@ def _shown(option: Option) -> str:
     return f"{option.prefill.name()} for prefill and {option.layout.name()} for decode"
 
 
+_SEEN = (("per token", "time_per_output_token", "seconds"), ("first token", "time_to_first_token", "seconds"),
+         ("$/Mtok out", "dollars_per_million_output_tokens", "dollars"))
+
+
+def _with_ends(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Titles, keys and dimensions of what a user feels and pays, each beside the ends of its interval if it has one."""
+    return [(title + end.replace("_", " "), key + end, unit) for title, key, unit in _SEEN
+            for end in ("", "_low", "_high") if key + end in row]
+
+
 def _ranked_table(rows: list[dict[str, Any]], planned: Planned) -> Table:
-    columns = [Column("layout"), Column("mode"), Column("batch a replica", "count"), Column("per token", "seconds"),
-               Column("no overlap", "seconds"), Column("first token", "seconds"), Column("tok/s/user", "count"),
-               Column("tok/s/chip", "count"), Column("$/Mtok out", "dollars"), Column("limit"), Column("helps most")]
-    keys = ("batch", "time_per_output_token", "time_per_output_token_upper", "time_to_first_token",
-            "tokens_per_second_per_user", "tokens_per_second_per_chip", "dollars_per_million_output_tokens",
-            "limiter", "lever")
-    cells = [(r["name"], r["mode"] + (f" {r['chunk']:.0f}" if r["chunk"] else ""), *(r[k] for k in keys)) for r in rows]
-    return Table(f"Best layouts by {planned.request.goal}", tuple(columns), tuple(cells))
+    felt = _with_ends(rows[0])
+    overlap = [] if len(felt) > len(_SEEN) else [("no overlap", "time_per_output_token_upper", "seconds")]
+    paid = [one for one in felt if one[0].startswith("$")]
+    felt = [one for one in felt if one not in paid]
+    shown = [("batch a replica", "batch", "count"), felt[0], *overlap, *felt[1:],
+             ("tok/s/user", "tokens_per_second_per_user", "count"),
+             ("tok/s/chip", "tokens_per_second_per_chip", "count"), *paid, ("limit", "limiter", "text"),
+             ("helps most", "lever", "text")]
+    columns = (Column("layout"), Column("mode"), *(Column(title, unit) for title, _, unit in shown))
+    cells = [(r["name"], r["mode"] + (f" {r['chunk']:.0f}" if r["chunk"] else ""), *(r[key] for _, key, _ in shown))
+             for r in rows]
+    return Table(f"Best layouts by {planned.request.goal}", columns, tuple(cells))
 
 
 def _goals_table(planned: Planned) -> Table:
-    rows = []
-    for goal, o in planned.found.by_goal.items():
-        rows.append((goal, _shown(o), o.mode, o.batch, o.tpot, o.ttft, o.rate * planned.question.work.output / o.chips,
-                     planned.cost(o)))
-    columns = (Column("goal"), Column("layout"), Column("mode"), Column("batch a replica", "count"),
-               Column("per token", "seconds"), Column("first token", "seconds"), Column("tok/s/chip in use", "count"),
-               Column("$/Mtok out", "dollars"))
-    return Table("Best under each goal", columns, tuple(rows))
+    goals = plan_data.by_goal(planned)
+    felt = _with_ends(next(iter(goals.values())))
+    split = next(i for i, one in enumerate(felt) if one[0].startswith("$"))
+    shown = [("batch a replica", "batch", "count"), *felt[:split],
+             ("tok/s/chip in use", "tokens_per_second_per_chip_in_use", "count"), *felt[split:]]
+    rows = tuple((goal, _shown(planned.found.by_goal[goal]), row["mode"], *(row[key] for _, key, _ in shown))
+                 for goal, row in goals.items())
+    columns = (Column("goal"), Column("layout"), Column("mode"), *(Column(title, unit) for title, _, unit in shown))
+    return Table("Best under each goal", columns, rows)
 
 
 def _limits_table(planned: Planned) -> Table:
@@ -82,7 +108,8 @@ def _limits_table(planned: Planned) -> Table:
             ("context of one sequence", most["largest_context"], most["largest_context_layout"])]
     if most["model_max_context"]:
         rows.append(("context that the model was made for", most["model_max_context"], "any"))
-    return Table("Most that fits in memory", (Column("what"), Column("most", "tokens"), Column("layout")), tuple(rows))
+    return Table("Most that fits in memory", (Column("what"), Column("most", "tokens"), Column("layout")), tuple(rows),
+                 "derived")
 
 
 def _reasons_table(planned: Planned) -> Table:
@@ -122,7 +149,8 @@ def _price_plot(planned: Planned) -> Plot:
 def _by_mode(points: list[dict[str, Any]], x: str, y: str) -> Iterator[Series]:
     for mode in dict.fromkeys(p["mode"] for p in points):
         own = [p for p in points if p["mode"] == mode]
-        yield Series(_LABELS[mode], [p[x] for p in own], [p[y] for p in own], marks=True)
+        low, high = ([p[y + end] for p in own] if y + end in own[0] else None for end in ("_low", "_high"))
+        yield Series(_LABELS[mode], [p[x] for p in own], [p[y] for p in own], low, high, marks=True)
 
 
 def _notes(planned: Planned) -> Iterator[str]:
@@ -130,8 +158,9 @@ def _notes(planned: Planned) -> Iterator[str]:
     yield (f"{planned.found.points:,} (layout × chunk × batch) points timed over "
            f"{units.counted(len(planned.fitting), 'layout')} that fit; "
            f"mean prompt {q.work.input:,.0f}, mean output {q.work.output:,.0f} tokens.")
-    yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above it. "
-           "Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
+    if not isinstance(q.server.clock, Calibrated):
+        yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above "
+               "it. Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
     if not np.isfinite(q.targets.tpot) and planned.request.goal in ("price", "throughput"):
         yield "No target for the time per token was given: the cheapest way, however slow for one user (see --tpot)."
     yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."
@@ -154,7 +183,7 @@ def fits_nowhere(question: Search, infeasible: Sequence[tuple[Layout, tuple[str,
     chips = units.counted(question.chips, "chip")
     return Answer("plan", f"{server.model.name} does not fit on {server.machine.title} ({chips}) with "
                   f"{question.work.longest:,.0f} tokens of context: at best, as {lightest[0].name()}, "
-                  f"{lightest[1][0]}.", "bound", feasible=False,
+                  f"{lightest[1][0]}.", "derived", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies), *reasons[:20]),
                   data={"would_fit": list(remedies), "infeasible": [{"layout": x.name(), "reasons": list(w)}
                                                                     for x, w in infeasible]})
@@ -171,7 +200,7 @@ def misses_targets(planned: Planned) -> Answer:
                          (("first token", q.targets.ttft), ("per token", q.targets.tpot)) if np.isfinite(value))
     where = f"{q.server.machine.title} ({units.counted(q.chips, 'chip')})"
     return Answer("plan", f"No layout of {q.server.model.name} on {where} meets "
-                  f"{asked or 'the request'}; {relaxed['sentence']}.", "bound", feasible=False,
+                  f"{asked or 'the request'}; {relaxed['sentence']}.", _badge(q), feasible=False,
                   reasons=tuple(f"{m.layout.name()}: {m.why}" for m in list(missed.values())[:20]),
                   data={"nearest": relaxed, "points": planned.found.points,
                         "missed": [{"layout": m.layout.name(), "reason": m.why} for m in missed.values()]})

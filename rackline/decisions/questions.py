@@ -10,9 +10,12 @@ from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rackline.decisions.declare import CALIBRATION as _CALIBRATION
 from rackline.decisions.declare import CHIPS as _CHIPS
 from rackline.decisions.declare import CLOCK as _CLOCK
 from rackline.decisions.declare import CLOCKS as _CLOCKS
+from rackline.decisions.declare import ENGINE as _ENGINE
+from rackline.decisions.declare import ENGINES as _ENGINES
 from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
@@ -92,6 +95,8 @@ class Step:
     against: str = param("choice", "what the table and the curves run over", default="batch",
                          choices=("batch", "context"))
     clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
+    calibration: Any = param("path", _CALIBRATION, default=None)
+    engine: str | None = param("choice", _ENGINE, default=None, choices=_ENGINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +125,7 @@ class Plan:
     top: int = param("count", "how many layouts to show", default=10, most=10_000)
     max_batch: int | None = param("count", "largest batch of one replica to try", default=None)
     clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
+    calibration: Any = param("path", _CALIBRATION, default=None)
     confirm: int | None = param("count", "simulate so many of the best layouts on the trace and rank them again",
                                 default=None, most=1000)
 

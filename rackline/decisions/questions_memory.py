@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rackline.decisions.declare import CHIPS, KV, MODEL, ON, PRICE, WEIGHTS, param
+from rackline.decisions.declare import (
+    CALIBRATION,
+    CHIPS,
+    CLOCK,
+    CLOCKS,
+    ENGINE,
+    ENGINES,
+    KV,
+    MODEL,
+    ON,
+    PRICE,
+    WEIGHTS,
+    param,
+)
 
 if TYPE_CHECKING:
     from rackline.facts.machine import Machine
@@ -54,6 +67,9 @@ class Modes:
     weights: str | None = param("format", WEIGHTS, default=None)
     kv: str | None = param("format", KV, default=None)
     price: float | None = param("dollars_per_hour", PRICE, default=None)
+    clock: str = param("choice", CLOCK, default="roofline", choices=CLOCKS)
+    calibration: Any = param("path", CALIBRATION, default=None)
+    engine: str | None = param("choice", ENGINE, default=None, choices=ENGINES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +86,6 @@ class Context:
     weights: str | None = param("format", WEIGHTS, default=None)
     kv: str | None = param("format", KV, default=None)
     price: float | None = param("dollars_per_hour", PRICE, default=None)
+    clock: str = param("choice", CLOCK, default="roofline", choices=CLOCKS)
+    calibration: Any = param("path", CALIBRATION, default=None)
+    engine: str | None = param("choice", ENGINE, default=None, choices=ENGINES)

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rackline.decisions.declare import CHIPS, KV, MODEL, ON, PRICE, TRACE, WEIGHTS, param
+from rackline.decisions.declare import (
+    CALIBRATION,
+    CHIPS,
+    CLOCK,
+    CLOCKS,
+    ENGINE,
+    ENGINES,
+    KV,
+    MODEL,
+    ON,
+    PRICE,
+    TRACE,
+    WEIGHTS,
+    param,
+)
 
 if TYPE_CHECKING:
     from rackline.facts.machine import Machine
@@ -55,3 +69,6 @@ class Buy:
     tpot: float | None = param("seconds", 'most time per output token: 0.05 or "50 ms"', default=None)
     weights: str | None = param("format", WEIGHTS, default=None)
     kv: str | None = param("format", KV, default=None)
+    clock: str = param("choice", CLOCK, default="roofline", choices=CLOCKS)
+    calibration: Any = param("path", CALIBRATION, default=None)
+    engine: str | None = param("choice", ENGINE, default=None, choices=ENGINES)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rackline.decisions.declare import CALIBRATION as _CALIBRATION
 from rackline.decisions.declare import CHIPS as _CHIPS
 from rackline.decisions.declare import CLOCK as _CLOCK
 from rackline.decisions.declare import CLOCKS as _CLOCKS
+from rackline.decisions.declare import ENGINE as _ENGINE
+from rackline.decisions.declare import ENGINES as _ENGINES
 from rackline.decisions.declare import KV as _KV
 from rackline.decisions.declare import MODEL as _MODEL
 from rackline.decisions.declare import ON as _ON
@@ -79,6 +82,8 @@ class Simulate:
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
+    calibration: Any = param("path", _CALIBRATION, default=None)
+    engine: str | None = param("choice", _ENGINE, default=None, choices=_ENGINES)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
     log: str | None = param("new_file", "also write every request's times: .parquet or .csv", default=None)
     perfetto: str | None = param("new_file", "also write the passes for ui.perfetto.dev: .json", default=None)
@@ -111,6 +116,9 @@ class Capacity:
     weights: str | None = param("format", _WEIGHTS, default=None)
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
+    clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
+    calibration: Any = param("path", _CALIBRATION, default=None)
+    engine: str | None = param("choice", _ENGINE, default=None, choices=_ENGINES)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from rackline.decisions import simulate_view
 from rackline.decisions.answer import Answer
-from rackline.decisions.clocks import with_interval
+from rackline.decisions.clocks import told
 from rackline.decisions.simulate_case import Case, NoRoom, case
 from rackline.decisions.simulate_data import Simulated
+from rackline.decisions.simulate_intervals import between
 from rackline.decisions.sustained import seems_behind, sustained_rate
 from rackline.decisions.watch import fill
 from rackline.systems.simulation import new_book, simulate
@@ -22,10 +23,7 @@ def answer(q: Any) -> Answer:
     if isinstance(found, NoRoom):
         return simulate_view.no_room(found)
     ran = run(found, q.seed)
-    mean = ran.spreads[0]
-    return with_interval(simulate_view.answer(ran, q), q, {
-        "mean time per output token": ("tpot together", float(mean["time_per_output_token"]["mean"])),
-        "mean time to first token": ("ttft together", float(mean["time_to_first_token"]["mean"]))})
+    return told(simulate_view.answer(ran, q, between(ran, q.seed)), q, found.deployment.model)
 
 
 def run(one: Case, seed: int) -> Simulated:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rackline.decisions.clocks import clock_of
+from rackline.decisions.clocks import check_engine, clock_of
 from rackline.decisions.money import chip_price
 from rackline.decisions.offered import Offered, longest, offered
 from rackline.decisions.planned import KINDS
@@ -54,6 +54,7 @@ class NoRoom:
 def case(q: Any) -> Case | NoRoom:
     """The case of a question; BadInput for contradictory options; NoRoom where the model fits on no layout."""
     _check(q)
+    check_engine(q)
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
     given = offered(q)
     _check_context(model, given)

@@ -112,6 +112,14 @@ def data(found: Simulated) -> dict[str, Any]:
     }
 
 
+def summed(found: Simulated) -> dict[str, float]:
+    """Numbers of the whole run that an interval is told of: rates, goodput, dollars."""
+    rates = {f"throughput.{name}": rate for name, rate in found.throughput.items() if not name.endswith("_per_chip")}
+    paid = {f"dollars_per_million.{name}": value for name, value in found.dollars.items()
+            if value is not None and name != "total"}
+    return rates | paid | ({"goodput.share": found.goodput["share"]} if found.goodput is not None else {})
+
+
 def _targets(case: Case) -> dict[str, float | None]:
     asked = {"time_to_first_token": case.targets.ttft, "time_per_output_token": case.targets.tpot}
     return {name: value if np.isfinite(value) else None for name, value in asked.items()}

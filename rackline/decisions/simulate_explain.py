@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rackline.decisions import simulated
+from rackline.decisions import clocks, simulated
 from rackline.decisions.answer import Line, Source
 from rackline.decisions.cite import cite
 from rackline.decisions.simulate_data import Simulated
 from rackline.facts.machine import Machine
 from rackline.systems.clock import PassTime, pass_time
 from rackline.systems.passes import Part, Pass
+from rackline.systems.serving import Server
 
 
 def mean_pass(found: Simulated) -> Pass:
@@ -38,6 +39,7 @@ def explain(found: Simulated) -> Iterator[Line]:
     yield Line("the same, all overlapped", "max(compute, memory, network)",
                f"max({float(timed.compute):.4g}, {float(timed.memory):.4g}, {float(timed.network):.4g}) s",
                float(timed.lower), "seconds")
+    yield from clocks.lines(Server(d.model, d.machine, d.clock), d.layout, mean_pass(found))
     span = simulated.makespan(log)
     yield Line("requests per second", "finished/makespan", f"{simulated.finished(log):,} / {span:,.4g} s",
                found.throughput["requests_per_second"], "count")
@@ -64,6 +66,8 @@ def sources(found: Simulated) -> tuple[Source, ...]:
         return float(_timed(found, machine).time)
 
     price, d = found.case.price, found.case.deployment
-    return (*cite(seconds, d.machine), Source("price per chip-hour", price.shown(), price.source, price.date),
+    coefficients = clocks.sources(Server(d.model, d.machine, d.clock), d.layout, mean_pass(found))
+    return (*cite(seconds, d.machine), *coefficients,
+            Source("price per chip-hour", price.shown(), price.source, price.date),
             Source("model configuration", d.model.name, d.model.source, ""),
             Source("request trace", found.case.offered.trace.name, found.case.offered.trace.source, ""))

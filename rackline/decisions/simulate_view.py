@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from rackline import units
-from rackline.decisions import simulated
+from rackline.decisions import intervals_view, simulated
 from rackline.decisions.answer import Answer, Axis, Column, File, Plot, Series, Table
+from rackline.decisions.clocks import is_calibrated
 from rackline.decisions.fitting import fits, what_would_fit
 from rackline.decisions.simulate_case import NoRoom
 from rackline.decisions.simulate_data import MOST_PASSES, Simulated, data, perfetto, request_log
 from rackline.decisions.simulate_explain import explain, sources
+from rackline.decisions.simulate_intervals import Between
 from rackline.systems.memory import weight_bytes
 
 TIMES = {"time_to_first_token": "to the first token", "time_per_output_token": "per output token",
@@ -21,15 +23,39 @@ TIMES = {"time_to_first_token": "to the first token", "time_per_output_token": "
 _CAUSES = {"compute": "arithmetic", "memory": "memory", "network": "network", "other": "other"}
 
 
-def answer(found: Simulated, q: Any) -> Answer:
-    """The full answer, with the files asked for."""
-    tables = (_times(found), _rates(found), _where(found), _cost(found), _queues(found), *_caches(found))
-    return Answer("simulate", headline(found), "simulated", tables=tables, plots=tuple(_plots(found)),
+def answer(found: Simulated, q: Any, between: Between | None = None) -> Answer:
+    """The full answer, with the files asked for; with intervals where the clock is no bound."""
+    tables = (*_intervals(between), _times(found, between), _rates(found, between), _where(found),
+              _cost(found, between), _queues(found), *_caches(found))
+    clocked = {} if between is None else {"clock": "calibrated", "intervals": between.figures}
+    return Answer("simulate", headline(found, between), "simulated", tables=tables, plots=tuple(_plots(found, between)),
                   notes=tuple(_notes(found, q)), explain=tuple(explain(found)), sources=sources(found),
-                  data=data(found), files=tuple(_files(found, q)))
+                  data=data(found) | clocked, files=tuple(_files(found, q)))
 
 
-def headline(found: Simulated) -> str:
+_MAIN = {"time_per_output_token.mean": ("time per output token, mean", "seconds"),
+         "time_per_output_token.p99": ("time per output token, p99", "seconds"),
+         "time_to_first_token.mean": ("time to first token, mean", "seconds"),
+         "time_to_first_token.p99": ("time to first token, p99", "seconds"),
+         "throughput.output_tokens_per_second": ("output tokens/s", "tokens/s"),
+         "goodput.share": ("goodput", "ratio"),
+         "dollars_per_million.output_paying_for_all": ("$ per million output tokens", "dollars")}
+
+
+def _intervals(between: Between | None) -> Iterator[Table]:
+    if between is not None:
+        yield intervals_view.table(((*titled, between.figures[name]) for name, titled in _MAIN.items()
+                                    if name in between.figures), "simulated")
+
+
+def _ends(between: Between | None, name: str) -> tuple[float, ...]:
+    """The ends of a figure's interval, as cells beside it; none where there are no intervals."""
+    if between is None:
+        return ()
+    return between.ends(name) if name in between.figures else (float("nan"),) * 2
+
+
+def headline(found: Simulated, between: Between | None = None) -> str:
     """One sentence: what users feel, what it carries and costs, or that it cannot keep up."""
     case, d = found.case, found.case.deployment
     what = f"{d.model.name} as {_layout_name(found)} on {d.machine.title}"
@@ -43,12 +69,14 @@ def headline(found: Simulated) -> str:
                 f"{found.sustained:.3g}; up to {most:,} wait and the mean first token takes "
                 f"{units.show(found.spreads[0]['time_to_first_token']['mean'], 'seconds')}.")
     paid = found.dollars["output_paying_for_all"] or 0.0
-    first, token = (found.spreads[0][name]["p99"] for name in ("time_to_first_token", "time_per_output_token"))
-    every = f" and a token every {units.show(token, 'seconds')}" if np.isfinite(token) else ""
-    return (f"{what}, {count}: 99 % have their first token within {units.show(first, 'seconds')}{every}; "
-            f"{found.throughput['requests_per_second']:.3g} requests/s at "
-            f"{units.show(paid, 'dollars')} per million output tokens, chips busy "
-            f"{units.show(found.use.busy, 'ratio')}.")
+    figures = {} if between is None else between.figures
+    first, token = (intervals_view.shown(figures.get(f"{name}.p99"), found.spreads[0][name]["p99"], "seconds")
+                    for name in ("time_to_first_token", "time_per_output_token"))
+    every = f" and a token every {token}" if np.isfinite(found.spreads[0]["time_per_output_token"]["p99"]) else ""
+    dollars = intervals_view.shown(figures.get("dollars_per_million.output_paying_for_all"), paid, "dollars")
+    return (f"{what}, {count}: 99 % have their first token within {first}{every}; "
+            f"{found.throughput['requests_per_second']:.3g} requests/s at {dollars} per million output tokens, chips "
+            f"busy {units.show(found.use.busy, 'ratio')}.")
 
 
 def _layout_name(found: Simulated) -> str:
@@ -56,21 +84,33 @@ def _layout_name(found: Simulated) -> str:
     return d.layout.name() if d.prefill is None else f"{d.prefill.name()} for prompts and {d.layout.name()} for tokens"
 
 
-def _times(found: Simulated) -> Table:
+def _times(found: Simulated, between: Between | None) -> Table:
     names = ("mean", *(f"p{p}" for p in simulated.PERCENTILES), "max")
-    rows = tuple((text, *(found.spreads[0][name][column] for column in names)) for name, text in TIMES.items())
-    return Table("Time of a request", (Column("what"), *(Column(n, "seconds") for n in names)), rows)
+    wide = () if between is None else ("mean", "p99")  # beside which the ends of their intervals stand
+    titles = [title for n in names for title in (n, *((f"{n} low", f"{n} high") if n in wide else ()))]
+    rows = tuple((text, *(cell for n in names for cell in (
+        found.spreads[0][name][n], *(_ends(between, f"{name}.{n}") if n in wide else ()))))
+        for name, text in TIMES.items())
+    return Table("Time of a request", (Column("what"), *(Column(title, "seconds") for title in titles)), rows)
 
 
-def _rates(found: Simulated) -> Table:
-    rows = [(text, found.throughput[f"{name}_per_second"], found.throughput[f"{name}_per_second_per_chip"])
+def _rates(found: Simulated, between: Between | None) -> Table:
+    rows = [(text, found.throughput[f"{name}_per_second"], *_ends(between, f"throughput.{name}_per_second"),
+             found.throughput[f"{name}_per_second_per_chip"])
             for name, text in (("requests", "requests/s"), ("input_tokens", "input tokens/s"),
                                ("output_tokens", "output tokens/s"))]
     if found.goodput is not None:
         good = found.goodput["requests_per_second"]
         rows.append((f"goodput: requests/s within {_targets(found)} ({units.show(found.goodput['share'], 'ratio')})",
-                     good, good / found.case.chips))
-    return Table("Throughput", (Column("what"), Column("all", "count"), Column("per chip", "count")), tuple(rows))
+                     good, *_goodput_ends(found, between), good / found.case.chips))
+    low_high = () if between is None else (Column("low", "count"), Column("high", "count"))
+    return Table("Throughput", (Column("what"), Column("all", "count"), *low_high, Column("per chip", "count")),
+                 tuple(rows))
+
+
+def _goodput_ends(found: Simulated, between: Between | None) -> tuple[float, ...]:
+    """Requests/s that meet the targets at both ends of the share, at the rate that was served."""
+    return tuple(share * found.throughput["requests_per_second"] for share in _ends(between, "goodput.share"))
 
 
 def _targets(found: Simulated) -> str:
@@ -87,12 +127,14 @@ def _where(found: Simulated) -> Table:
     return Table("Where the chips' time goes", (Column("cause"), Column("share", "ratio")), tuple(rows))
 
 
-def _cost(found: Simulated) -> Table:
+def _cost(found: Simulated, between: Between | None) -> Table:
     paid = found.dollars
-    rows = [(f"{kind} tokens", paid[kind]) for kind in ("input", "cached", "output") if paid[kind] is not None]
-    rows.append(("output tokens, if they paid for everything", paid["output_paying_for_all"]))
+    named = [(kind, f"{kind} tokens") for kind in ("input", "cached", "output") if paid[kind] is not None]
+    named.append(("output_paying_for_all", "output tokens, if they paid for everything"))
+    rows = tuple((text, paid[kind], *_ends(between, f"dollars_per_million.{kind}")) for kind, text in named)
+    low_high = () if between is None else (Column("low", "dollars"), Column("high", "dollars"))
     return Table(f"Dollars per million (chip-hour at {found.case.price.shown()})",
-                 (Column("tokens"), Column("dollars per million", "dollars")), tuple(rows))
+                 (Column("tokens"), Column("dollars per million", "dollars"), *low_high), rows)
 
 
 def _queues(found: Simulated) -> Table:
@@ -113,24 +155,30 @@ def _caches(found: Simulated) -> Iterator[Table]:
         yield Table("Prompt tokens found in a cache", (Column("cache"), Column("share of all", "ratio")), rows)
 
 
-def _plots(found: Simulated) -> Iterator[Plot]:
+def _plots(found: Simulated, between: Between | None) -> Iterator[Plot]:
     curves = found.spreads[1]
     line = {name: column.tolist() for name, column in found.timeline.items()}
-    series = tuple(Series(text, *curves[name]) for name, text in list(TIMES.items())[:3] if curves[name][0])
+    shares = lambda name: () if between is None else tuple(x.tolist() for x in between.shares(name))  # noqa: E731
+    queue = lambda name: () if between is None else tuple(x.tolist() for x in between.queue(name))  # noqa: E731
+    series = tuple(Series(text, *curves[name], *shares(name)) for name, text in list(TIMES.items())[:3]
+                   if curves[name][0])
     yield Plot("Requests served within a time", Axis("time", "seconds", log=True), Axis("share of requests", "ratio"),
                series)
     seconds = Axis("time since the first arrival", "seconds")
     at = [moment - line["seconds"][0] for moment in line["seconds"]]
     yield Plot("Requests in the system", seconds, Axis("requests"),
-               (Series("waiting", at, line["waiting"]), Series("running", at, line["running"])))
+               tuple(Series(name, at, line[name], *queue(name)) for name in ("waiting", "running")))
     yield Plot("KV memory in use", seconds, Axis("share of pages", "ratio"), (Series("in use", at,
                                                                                     line["kv_occupancy"]),))
 
 
 def _notes(found: Simulated, q: Any) -> Iterator[str]:
     yield from (note for note in found.case.notes if note)
-    yield ("Pass times are the roofline's, without an engine's overhead: real ones are longer, so waits are too. Per "
-           "output token: the mean gap between a request's tokens after the first.")
+    yield ("Per output token: the mean gap between a request's tokens after the first." + ("" if is_calibrated(q) else
+           " Pass times are the roofline's, without an engine's overhead: real ones are longer, so waits are too."))
+    if is_calibrated(q):
+        yield ("Low and high: the same requests simulated again with every pass as fast and as slow as it may be; "
+               "first tokens are also as far off as first tokens were found to be.")
     chips = found.case.chips
     yield f"{chips:,} chip{'s' * (chips > 1)} in use are paid for from the first arrival to the last token: " + (
         found.case.price.source + ".")
@@ -156,7 +204,7 @@ def no_room(found: NoRoom, question: str = "simulate") -> Answer:
     elsewhere = fits(model, machine, 1.0)
     remedies = ("another layout on the same chips",) if elsewhere else what_would_fit(model, machine, 1.0)
     return Answer(question, f"{model.name} does not fit on {machine.title} as {first.name()}: {reasons[0]}.",
-                  "bound", feasible=False,
+                  "derived", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies),
                            *(f"{x.name()}: {'; '.join(why)}" for x, why in found.reasons[:20])),
                   data={"would_fit": list(remedies),

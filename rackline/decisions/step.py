@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rackline.decisions import step_view
+from rackline.decisions import clocks, step_view
 from rackline.decisions.answer import Answer
-from rackline.decisions.clocks import with_interval
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.step_case import asked, choose, point
 from rackline.decisions.stepped import gather
@@ -14,6 +13,7 @@ from rackline.decisions.stepped import gather
 
 def answer(q: Any) -> Answer:
     """The step: BadInput for contradictory options; infeasible with reasons where model or batch does not fit."""
+    clocks.check_engine(q)
     points = asked(q)
     choice = choose(q, points)
     if choice.case is None:
@@ -22,5 +22,5 @@ def answer(q: Any) -> Answer:
     case, batch = choice.case, point(choice.case, points)
     if batch > case.largest_batch(points.context):
         return step_view.batch_too_large(case, points, batch)
-    found = gather(case, points, choice.rule, batch)
-    return with_interval(step_view.answer(found), q, {"time of the pass": ("tpot together", float(found.step.time))})
+    shown = step_view.answer(gather(case, points, choice.rule, batch))
+    return clocks.told(shown, q, case.server.model)

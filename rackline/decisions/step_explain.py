@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rackline import units
+from rackline.decisions import clocks
 from rackline.decisions.answer import Line, Source
 from rackline.decisions.balance import ENDLESS, weights_read_by_one
 from rackline.decisions.cite import cite
@@ -30,7 +31,7 @@ def explain(stepped: Stepped) -> Iterator[Line]:
 
 
 def _ledger_lines(stepped: Stepped) -> Iterator[Line]:
-    case, step, n = stepped.case, stepped.step, stepped.numbers
+    case, step = stepped.case, stepped.step
     chip, stages = case.server.machine.chip, case.layout.pipeline
     work = total(ledger(case.server.model, case.layout, case.micro(stepped.batch, stepped.context)))
     for stored, flops in work.flops.items():
@@ -39,6 +40,10 @@ def _ledger_lines(stepped: Stepped) -> Iterator[Line]:
         yield Line(f"arithmetic of the busiest chip on numbers stored as {stored}", "t = FLOPs/F",
                    f"{done:.4g} FLOP / {rate:.4g} FLOP/s ({name})", done / rate, "seconds")
     bandwidth = chip.memory_bandwidth.value
+    if stepped.around is not None:
+        yield from clocks.lines(case.timing, case.layout, case.micro(stepped.batch, stepped.context))
+        yield from _cost_line(stepped)
+        return
     for what, seconds in (("weights", step.weights), ("KV cache", step.cache)):
         yield Line(f"memory of the busiest chip: {what}", "t = bytes/W",
                    f"{float(seconds) * bandwidth:.4g} B / {bandwidth:.4g} B/s", float(seconds), "seconds")
@@ -50,11 +55,16 @@ def _ledger_lines(stepped: Stepped) -> Iterator[Line]:
                f"{len(step.terms)} terms", float(step.time), "seconds")
     yield Line("pass, nothing overlapped", "compute + memory + network", parts.replace(",", " +"), float(step.upper),
                "seconds")
+    yield from _cost_line(stepped)
+
+
+def _cost_line(stepped: Stepped) -> Iterator[Line]:
+    case = stepped.case
     tokens = float(case.tokens(stepped.batch, stepped.context)) * case.layout.replicas
     chips = case.server.machine.chips
     yield Line("cost of a million tokens", "price*chips/3600*time/tokens*1e6",
-               f"{case.price.value:g} × {chips} / 3600 × {float(step.time):.4g} / {tokens:,.0f} × 1e6",
-               n["cost"], "dollars")
+               f"{case.price.value:g} × {chips} / 3600 × {float(stepped.step.time):.4g} / {tokens:,.0f} × 1e6",
+               stepped.numbers["cost"], "dollars")
 
 
 def _lecture_lines(stepped: Stepped) -> Iterator[Line]:
@@ -105,8 +115,9 @@ def notes(stepped: Stepped) -> Iterator[str]:
     """What the numbers rest on, and where the lecture's own do not agree with one another."""
     case, n = stepped.case, stepped.numbers
     yield stepped.rule
-    yield ("A bound, not a forecast: datasheet rates, no overhead but network latency. The pass: terms in sequence, "
-           "each overlapping its own arithmetic and memory; lower: all overlap; upper: nothing does.")
+    if stepped.around is None:
+        yield ("A bound, not a forecast: datasheet rates, no overhead but network latency. The pass: terms in "
+               "sequence, each overlapping its own arithmetic and memory; lower: all overlap; upper: nothing does.")
     yield f"Chip-hour at {case.price.shown()}: {case.price.source}. Idle chips are paid for."
     if case.kind == "verify":
         yield "Cost counts every checked token; those that are rejected make the accepted ones dearer."
@@ -166,5 +177,7 @@ def sources(stepped: Stepped) -> tuple[Source, ...]:
 
     moved = tuple(x for x in cite(time, server.machine) if x.elasticity or x.name == "chip.memory_capacity")
     facts = (("price per chip-hour", case.price), ("usable share of memory", USABLE), ("tokens/s of a fleet", FLEET))
-    return (*moved, *(Source(name, f.shown(), f.source, f.date) for name, f in facts),
+    pass_ = case.micro(stepped.batch, stepped.context)
+    return (*moved, *clocks.sources(case.timing, case.layout, pass_),
+            *(Source(name, f.shown(), f.source, f.date) for name, f in facts),
             Source("model configuration", server.model.name, server.model.source, ""))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rackline import units
+from rackline.decisions import intervals_view
 from rackline.decisions import stepped as found
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.decisions.step_case import Asked
@@ -24,8 +25,9 @@ _PARTS = (("weights", "weights"), ("cache", "KV cache"), ("compute", "compute"),
 def answer(stepped: Stepped) -> Answer:
     """The full answer of a pass that fits."""
     return Answer(
-        question="step", headline=headline(stepped), badge="bound",
-        tables=(_summary_table(stepped), _terms_table(stepped), _curve_table(stepped), _crossings_table(stepped)),
+        question="step", headline=headline(stepped), badge="bound" if stepped.around is None else "calibrated",
+        tables=(*_intervals(stepped), _summary_table(stepped), _terms_table(stepped), _curve_table(stepped),
+                _crossings_table(stepped)),
         plots=(_time_plot(stepped), _cost_plot(stepped), _prefill_plot(stepped)), notes=tuple(notes(stepped)),
         explain=tuple(explain(stepped)), sources=sources(stepped), data=found.data(stepped))
 
@@ -35,12 +37,27 @@ def headline(stepped: Stepped) -> str:
     case, step = stepped.case, stepped.step
     what = {"decode": "A decode step", "prefill": "A prefill pass", "verify": "A verify pass"}[case.kind]
     length = "prompt tokens" if case.kind == "prefill" else "cached tokens"
-    time, lower, upper = (units.show(float(x), "seconds") for x in (step.time, step.lower, step.upper))
-    cost = units.show(stepped.numbers["cost"], "dollars")
+    intervals = found.intervals(stepped)
+    time = units.show(float(step.time), "seconds")
+    ends = [intervals["time"][end] for end in ("low", "high")] if intervals else [step.lower, step.upper]
+    lower, upper = (units.show(float(x), "seconds") for x in ends)
+    between = f"nine of ten real ones between {lower} and {upper}" if intervals else f"between {lower} and {upper}"
+    cost = intervals_view.shown(intervals.get("cost"), stepped.numbers["cost"], "dollars")
     count = "1 sequence" if stepped.batch == 1 else f"{stepped.batch:,.0f} sequences"
     return (f"{what} of {case.server.model.name} on {_where(case)} ({case.layout.name()}) takes {time} for {count} of "
-            f"{stepped.context:,.0f} {length} (between {lower} and {upper}); {step.limiter}-bound, {cost} "
+            f"{stepped.context:,.0f} {length} ({between}); {step.limiter}-bound, {cost} "
             f"per million {TOKENS[case.kind]} tokens.")
+
+
+_TITLES = {"time": ("time of the pass", "seconds"), "tokens_per_second": ("tokens/s", "tokens/s"),
+           "tokens_per_second_per_user": ("tokens/s of one sequence", "tokens/s"),
+           "cost": ("$ per million tokens", "dollars")}
+
+
+def _intervals(stepped: Stepped) -> Iterator[Table]:
+    intervals = found.intervals(stepped)
+    if intervals:
+        yield intervals_view.table((*_TITLES[name], one) for name, one in intervals.items())
 
 
 def _where(case: Case) -> str:
@@ -53,7 +70,8 @@ def _summary_table(stepped: Stepped) -> Table:
     n, step = stepped.numbers, stepped.step
     rows = (("terms in sequence", step.time), ("all overlapped", step.lower), ("nothing overlapped", step.upper),
             ("compute", step.compute), ("memory: weights", step.weights), ("memory: KV cache", step.cache),
-            ("network", step.network))
+            ("network", step.network),
+            *((("fixed times: kernels, messages, tokens", step.overhead),) if stepped.around is not None else ()))
     cells = [(name, float(value), float(value / step.time)) for name, value in rows]
     chips = units.counted(stepped.case.server.machine.chips, "chip")
     title = (f"The pass: {units.show(n['tokens_per_second'], 'tokens/s')} on {chips}, MFU "
@@ -75,10 +93,14 @@ def _curve_table(stepped: Stepped) -> Table:
     against, curve = stepped.points.against, stepped.curve
     given = stepped.points.batches if against == "batch" else stepped.points.contexts
     count = len(curve) if 1 < given.size <= _MOST_ROWS else min(len(curve), _ROWS)
-    seconds = ("time", "lower", "upper", "weights", "cache", "compute", "network")
-    keys = (against, *seconds, "tokens_per_second", "cost", *(() if all(p["fits"] for p in curve) else ("fits",)))
+    around = stepped.around is not None
+    ends = ("low", "high") if around else ("lower", "upper")
+    seconds = ("time", *ends, "weights", "cache", "compute", "network")
+    dollars = ("cost", *(f"cost_{end}" for end in ends if around))
+    keys = (against, *seconds, "tokens_per_second", *dollars, *(() if all(p["fits"] for p in curve) else ("fits",)))
     columns = (Column(against, "count"), *(Column("KV" if s == "cache" else s, "seconds") for s in seconds),
-               Column("tok/s", "count"), Column("$/Mtok", "dollars"), Column("fits"))
+               Column("tok/s", "count"), *(Column(f"$/Mtok{d[4:].replace('_', ' ')}", "dollars") for d in dollars),
+               Column("fits"))
     picked = np.unique(np.linspace(0, len(curve) - 1, count).round().astype(int))
     return Table(f"Against {against}", columns[: len(keys)],
                  tuple(tuple(_flat(curve[i][k]) for k in keys) for i in picked))
@@ -89,7 +111,8 @@ def _flat(value: Any) -> Any:
 
 
 def _crossings_table(stepped: Stepped) -> Table:
-    columns = (Column("what"), Column("ledger"), Column("lecture's equation"))
+    lecture = "lecture's equation" if stepped.around is None else "lecture's equation (bound)"
+    columns = (Column("what"), Column("ledger"), Column(lecture))
     return Table("Where the lines cross", columns, tuple(
         (what, *(_cell(value, unit) for value in values)) for what, unit, *values in _crossings(stepped)))
 
@@ -131,7 +154,7 @@ def _time_plot(stepped: Stepped) -> Plot:
     against = stepped.points.against
     here = Series("this pass", [_x(stepped)], [float(stepped.step.time)], marks=True)
     parts = [_series(stepped, key, name) for key, name in _PARTS]
-    whole = _series(stepped, "time", "time", ("lower", "upper"))
+    whole = _series(stepped, "time", "time", ("lower", "upper") if stepped.around is None else ("low", "high"))
     floor = _level(stepped, "floor: all weights read once", stepped.numbers["floor_layout"])
     return Plot(f"Time of a pass against {against}", _axis(stepped), Axis("time", "seconds", log=True),
                 (whole, *parts, floor, here), _marks(stepped))
@@ -141,10 +164,11 @@ def _cost_plot(stepped: Stepped) -> Plot:
     floor = _level(stepped, "floor of an endless batch", stepped.numbers["cost_floor"])
     floors = (floor,) if stepped.points.against == "batch" and stepped.case.kind == "decode" else ()
     here = Series("this pass", [_x(stepped)], [stepped.numbers["cost"]], marks=True)
+    band = ("cost_lower", "cost_upper") if stepped.around is None else ("cost_low", "cost_high")
     parts = [_series(stepped, f"cost_{key}", name) for key, name in _PARTS]
     return Plot(f"Cost of {TOKENS[stepped.case.kind]} tokens against {stepped.points.against}", _axis(stepped),
                 Axis("$ per million tokens", "dollars", log=True),
-                (_series(stepped, "cost", "cost", ("cost_lower", "cost_upper")), *parts, *floors, here),
+                (_series(stepped, "cost", "cost", band), *parts, *floors, here),
                 _marks(stepped))
 
 
@@ -152,7 +176,8 @@ def _prefill_plot(stepped: Stepped) -> Plot:
     first = stepped.numbers["prefill"]
     lengths = [p["length"] for p in first["curve"]]
     values = {name: [p[name] for p in first["curve"]] for name in ("time", "compute", "memory", "network")}
-    series = (Series(name, lengths, y) for name, y in values.items() if min(y) > 0)
+    ends = [[p[end] for p in first["curve"]] if stepped.around is not None else None for end in ("low", "high")]
+    series = (Series(name, lengths, y, *(ends if name == "time" else ())) for name, y in values.items() if min(y) > 0)
     decode = Series("decode, per output token", [lengths[0], lengths[-1]], [first["decode_time_per_token"]] * 2)
     crossing = ((first["crossing_length"], "compute takes over"),) if first["crossing_length"] <= lengths[-1] else ()
     return Plot("Prefill against decode: time per token", Axis("length of the prompt (tokens)", "tokens", log=True),
@@ -201,7 +226,8 @@ def fits_nowhere(q: Any, points: Asked, reasons: tuple[str, ...], remedies: tupl
     where = f"{q.on.title} ({units.counted(q.on.chips, 'chip')})"
     where += f" as {q.layout.name()}" if q.layout is not None else ""
     return Answer("step", f"{q.model.name} with a context of {points.context:,.0f} tokens does not fit on {where}.",
-                  feasible=False, reasons=(*reasons, *(f"would fit with {r}" for r in remedies if q.layout is None)),
+                  "derived", feasible=False,
+                  reasons=(*reasons, *(f"would fit with {r}" for r in remedies if q.layout is None)),
                   data={"would_fit": list(remedies), "infeasible": list(reasons)})
 
 
@@ -213,5 +239,5 @@ def batch_too_large(case: Case, points: Asked, batch: float) -> Answer:
                f"{batch:,.0f} sequences fit with at most {longest:,.0f} tokens each" if longest >= 1 else
                f"{batch:,.0f} sequences fit with no context at all")
     return Answer("step", f"A batch of {batch:,.0f} sequences of {points.context:,.0f} tokens of {name} does not fit "
-                  f"on {case.server.machine.title}.", feasible=False, reasons=reasons,
+                  f"on {case.server.machine.title}.", "derived", feasible=False, reasons=reasons,
                   data={"largest_batch": most, "largest_context": longest, "layout_name": case.layout.name()})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rackline.decisions import balance, joint
+from rackline.decisions.intervals import Around, figure
 from rackline.decisions.step_case import Asked, grid, operating_batch
 from rackline.decisions.stepping import Case, Step
 from rackline.physics import blackboard
@@ -31,6 +32,7 @@ class Stepped:
     step: Step
     curve: tuple[dict[str, Any], ...]
     numbers: dict[str, Any]
+    around: Around | None = None  # what may move the pass's seconds, where they are no bound
 
     @property
     def context(self) -> float:
@@ -42,7 +44,7 @@ def gather(case: Case, points: Asked, rule: str, batch: float) -> Stepped:
     """Everything about one case at one batch."""
     step = case.step(batch, points.context)
     return Stepped(case, points, rule, batch, step, tuple(curve(case, points, batch)),
-                   numbers(case, batch, points.context))
+                   numbers(case, batch, points.context), case.around(batch, points.context))
 
 
 def data(stepped: Stepped) -> dict[str, Any]:
@@ -56,7 +58,23 @@ def data(stepped: Stepped) -> dict[str, Any]:
         "price": case.price.value, "time": float(step.time), "lower": float(step.lower), "upper": float(step.upper),
         "limiter": step.limiter, "compute_time": float(step.compute), "memory_time": float(step.memory),
         "network_time": float(step.network), "terms": terms(stepped), "against": stepped.points.against,
-        **stepped.numbers, "curve": list(stepped.curve)}
+        **stepped.numbers, "curve": list(stepped.curve), **_clocked(stepped)}
+
+
+def intervals(stepped: Stepped) -> dict[str, dict[str, Any]]:
+    """The main figures with their intervals; none of a bound."""
+    around, n = stepped.around, stepped.numbers
+    if around is None:
+        return {}
+    rates = around.of_rates()
+    return {"time": figure(float(stepped.step.time), around),
+            "tokens_per_second": figure(n["tokens_per_second"], rates),
+            "tokens_per_second_per_user": figure(n["tokens_per_second_per_user"], rates),
+            "cost": figure(n["cost"], around.paid(stepped.case.price))}
+
+
+def _clocked(stepped: Stepped) -> dict[str, Any]:
+    return {"clock": "calibrated", "intervals": intervals(stepped)} if stepped.around is not None else {}
 
 
 def terms(stepped: Stepped) -> list[dict[str, Any]]:
@@ -83,8 +101,19 @@ def curve(case: Case, points: Asked, batch: float) -> list[dict[str, Any]]:
         "cost": case.cost(step.time, batches, contexts), "cost_lower": case.cost(step.lower, batches, contexts),
         "cost_upper": case.cost(step.upper, batches, contexts),
         **{f"cost_{name}": case.cost(getattr(step, name), batches, contexts) for name in _PARTS}, "fits": fits}
+    columns |= _ends(case, batches, contexts, columns)
     rows = zip(*(np.broadcast_to(c, batches.shape).tolist() for c in columns.values()), strict=True)
     return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _ends(case: Case, batches: np.ndarray, contexts: np.ndarray, columns: dict[str, Any]) -> dict[str, Any]:
+    """The low and high ends of a curve's seconds, tokens/s and dollars; nothing for a bound."""
+    around = case.around(batches, contexts)
+    if around is None:
+        return {}
+    each = (("", columns["time"], around), ("cost_", columns["cost"], around.paid(case.price)),
+            ("tokens_per_second_", columns["tokens_per_second"], around.of_rates()))
+    return {f"{name}{end}": getattr(one, end)(value) for name, value, one in each for end in ("low", "high")}
 
 
 def numbers(case: Case, batch: float, context: float) -> dict[str, Any]:

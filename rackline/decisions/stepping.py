@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from rackline.decisions.intervals import Around, around_pass
 from rackline.decisions.money import dollars_per_million
 from rackline.facts.fact import Fact
+from rackline.systems.calibrated import FAMILY, PROMPTS, Calibrated
 from rackline.systems.clock import RESOURCES, PassTime, TermTime, in_turn, overlapped
 from rackline.systems.layout import Layout
 from rackline.systems.memory import largest_batch, largest_context
@@ -73,6 +75,14 @@ class Case:
         return self.layout.data * self.layout.pipeline
 
     @property
+    def timing(self) -> Server:
+        """The server with the clock of this kind of pass: prompts alone were measured and fitted apart."""
+        clock = self.server.clock
+        if self.kind != "prefill" or not isinstance(clock, Calibrated):
+            return self.server
+        return replace(self.server, clock=clock.of(PROMPTS))
+
+    @property
     def symbols(self) -> Symbols:
         """The lecture's symbols for one replica."""
         return symbols(self.server.model, self.server.machine, self.layout.replica)
@@ -94,8 +104,13 @@ class Case:
 
     def step(self, batch: Number, context: Number) -> Step:
         """Seconds of a whole pass of `batch` sequences; arrays broadcast."""
-        timed = self.server.passed(self.layout, self.micro(batch, context))
+        timed = self.timing.passed(self.layout, self.micro(batch, context))
         return split(timed, self.layout.pipeline)
+
+    def around(self, batch: Number, context: Number) -> Around | None:
+        """What may move the seconds of a pass; None where they are a bound."""
+        family = PROMPTS if self.kind == "prefill" else FAMILY
+        return around_pass(self.timing, self.layout, self.micro(batch, context), family)
 
     def tokens(self, batch: Number, context: Number) -> Number:
         """Tokens that a pass of one replica handles: of output, of prompts, or checked."""

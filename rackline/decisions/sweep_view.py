@@ -30,7 +30,8 @@ _MORE_IS_BETTER = ("throughput", "goodput", "hit_rates", "utilisation", "keeps_u
 class Summary:
     """What the results hold for the cells of one sweep.
 
-    errors: (status, reason, cells); best: (options, numbers), the best first; points: (options, value of `by`).
+    errors: (status, reason, cells); best: (options, numbers), the best first; points: (options, value of `by`);
+    ends: low and high of each point, where some clock gave an interval.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Summary:
     most: bool
     best: tuple[tuple[Mapping[str, Any], Mapping[str, float]], ...]
     points: tuple[tuple[Mapping[str, Any], float], ...]
+    ends: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,18 @@ def more_is_better(metric: str) -> bool:
     return metric.split(".")[0] in _MORE_IS_BETTER
 
 
+_INTERVALS = "intervals."
+
+
+def interval(metric: str, end: str) -> str:
+    """The number that holds the low or high end of a metric."""
+    return f"{_INTERVALS}{metric}.{end}"
+
+
 def unit(metric: str) -> str:
-    """The dimension of a metric's numbers."""
+    """The dimension of a metric's numbers, or of an end of its interval."""
+    if metric.startswith(_INTERVALS):
+        return unit(metric.removeprefix(_INTERVALS).rpartition(".")[0])
     return _UNITS.get(metric) or _UNITS.get(metric.split(".")[0], "count")
 
 
@@ -94,8 +106,10 @@ def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 def _best(found: Summary, varied: tuple[str, ...]) -> Iterator[Table]:
     if found.by is None or not found.best:
         return
-    names = dict.fromkeys((found.by, *(name for name in _BESIDE if any(name in n for _, n in found.best))))
-    columns = (*(Column(name) for name in varied), *(Column(_BESIDE.get(name, name), unit(name)) for name in names))
+    ends = {interval(found.by, end): end for end in ("low", "high")}
+    titles = ends | _BESIDE
+    names = dict.fromkeys((found.by, *(name for name in titles if any(name in n for _, n in found.best))))
+    columns = (*(Column(name) for name in varied), *(Column(titles.get(name, name), unit(name)) for name in names))
     rows = tuple((*(_word(options.get(name)) for name in varied), *(_shown(name, numbers.get(name)) for name in names))
                  for options, numbers in found.best)
     yield Table(f"Cells with the {'most' if found.most else 'least'} {found.by}", columns, rows)
@@ -120,8 +134,7 @@ def _plots(found: Summary, varied: tuple[str, ...]) -> Iterator[Plot]:
     if x is None or found.by is None:
         return
     curves = _curves(found, x, tuple(name for name in varied if name != x))
-    series = tuple(Series(name, *_sorted(points), marks=len(points) == 1)
-                   for name, points in list(curves.items())[:CURVES])
+    series = tuple(_series(name, sorted(points)) for name, points in list(curves.items())[:CURVES])
     yield Plot(f"{found.by} against {x}", Axis(x), Axis(found.by, _axis_unit(found.by), _wide(series)), series)
 
 
@@ -134,19 +147,22 @@ def _axis_unit(metric: str) -> str:
     return "count" if unit(metric) == "text" else unit(metric)
 
 
-def _curves(found: Summary, x: str, others: tuple[str, ...]) -> dict[str, list[tuple[float, float]]]:
-    """The points of each deployment, those with the best cell first."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for options, value in found.points:
+def _curves(found: Summary, x: str, others: tuple[str, ...]) -> dict[str, list[tuple[float, float, float, float]]]:
+    """The points (x, value, low, high) of each deployment, those with the best cell first."""
+    curves: dict[str, list[tuple[float, float, float, float]]] = {}
+    ends = found.ends or tuple((value, value) for _, value in found.points)
+    for (options, value), (low, high) in zip(found.points, ends, strict=True):
         at = _number(options.get(x))
         if at is not None and math.isfinite(value):
-            curves.setdefault(settings(options, others) or found.by or "", []).append((at, value))
+            curves.setdefault(settings(options, others) or found.by or "", []).append((at, value, low, high))
     return curves
 
 
-def _sorted(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    ordered = sorted(points)
-    return [at for at, _ in ordered], [value for _, value in ordered]
+def _series(name: str, points: list[tuple[float, float, float, float]]) -> Series:
+    """A curve with the ends of its intervals, where some of its cells have any."""
+    x, y, low, high = (list(column) for column in zip(*points, strict=True))
+    wide = (low, high) != (y, y)
+    return Series(name, x, y, low if wide else None, high if wide else None, marks=len(points) == 1)
 
 
 def _axis(found: Summary, varied: tuple[str, ...]) -> str | None:

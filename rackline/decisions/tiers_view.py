@@ -220,5 +220,5 @@ def data(w: Waited) -> dict[str, Any]:
 def fits_nowhere(q: Any, reasons: tuple[str, ...], remedies: tuple[str, ...]) -> Answer:
     """The answer when no layout holds the model and one such context."""
     return Answer("tiers", f"{q.model.name} does not fit on {q.on.title} with {q.context:,.0f} tokens of context, so "
-                  "nothing can be kept or computed there.", "bound", feasible=False,
+                  "nothing can be kept or computed there.", "derived", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies), *reasons), data={"would_fit": list(remedies)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,32 +9,15 @@ import numpy as np
 from rackline.decisions.kinds import Param, read
 from rackline.decisions.simulated import end_to_end, first_token, per_token, queueing
 from rackline.facts.hardware import machine
-from rackline.facts.machine import Machine
 from rackline.facts.models import model
 from rackline.facts.vllm_logs import ServingRun
-from rackline.systems.clock import Clock, PassTime, Roofline, TermTime
+from rackline.systems.clock import Roofline, Stretched
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
 from rackline.systems.simulation.traffic import requests_of
-from rackline.systems.work import Work
 
 TIMES = ("time to first token", "of it in the queue", "time per output token", "end to end")
 NEAR = 1e-3  # relative distance of a mean time per output token that counts as met
 MOST_STRETCH = 16.0
-
-
-@dataclass(frozen=True)
-class Stretched:
-    """A clock whose every time is so many times another's."""
-
-    clock: Clock
-    factor: float
-
-    def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
-        timed = self.clock(terms, machine)
-        scale = lambda t: TermTime(t.compute * self.factor, t.memory * self.factor, t.network * self.factor)  # noqa: E731
-        return PassTime({name: scale(t) for name, t in timed.terms.items()}, timed.compute * self.factor,
-                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor,
-                        timed.overhead * self.factor)
 
 
 @dataclass(frozen=True, eq=False)

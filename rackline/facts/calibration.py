@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from rackline.errors import BadInput
 from rackline.facts.fact import Fact, Record
 
+LARGEST = 1e9  # microseconds, or times the datasheet's: beyond it nothing was ever measured
+WIDEST = 20.0  # logarithms, or spreads of a correction: far more than any clock is off
 _BUNDLED = Path(__file__).parent / "data" / "calibration" / "clock.json"
 
 
@@ -25,6 +27,12 @@ class Band(Record):
     low: float
     high: float
     rows: int
+
+    @model_validator(mode="after")
+    def _around_zero(self) -> Band:
+        if not -WIDEST <= self.low <= 0.0 <= self.high <= WIDEST:
+            raise ValueError(f"an interval goes from below its value to above it: {self.low} … {self.high}")
+        return self
 
 
 class Family(Record):
@@ -41,6 +49,15 @@ class Family(Record):
     unseen: Band
     few: bool = False  # too few rows: held at another calibration's values, bands widened
     spread: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("coefficients")
+    @classmethod
+    def _usable(cls, found: dict[str, Fact]) -> dict[str, Fact]:
+        for name, fact in found.items():
+            ends = (fact.value if end is None else end for end in (fact.low, fact.high))
+            if not (fact.value > 0.0 and all(0.0 <= end <= LARGEST for end in ends)):
+                raise ValueError(f"a coefficient lies above 0 and at most at {LARGEST:g}: {name}")
+        return found
 
 
 class Calibration(Record):
@@ -64,7 +81,8 @@ def read_calibration(path: str | Path) -> Calibration:
         return Calibration.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote", first) from None
+        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote",
+                       first.removeprefix("Value error, ")) from None
 
 
 def as_data(found: Calibration) -> Mapping[str, Any]:

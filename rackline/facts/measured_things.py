@@ -69,6 +69,13 @@ def measured_machine(row: Measured) -> Machine | None:
     return found.with_chips(chips) if found.scale_up or found.scale_out else found
 
 
+@cache
+def measured_chip(hardware: str) -> str | None:
+    """The bundled chip that a table's hardware is or is a variant of; None if unknown."""
+    known = _names()["chips"].get(hardware)
+    return None if known is None else machine(known["chip"]).chip.name
+
+
 def _variant(found: Machine, known: dict[str, Any]) -> Machine:
     chip = found.chip
     for name, rate in chip.flops.items():

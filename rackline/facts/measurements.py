@@ -16,10 +16,12 @@ from typing import Any
 
 from rackline import units
 from rackline.errors import BadInput, did_you_mean
+from rackline.facts.text_files import first_line, read_text, separator
 
 _DATA = Path(__file__).parent / "data" / "measurements"
 LARGEST_FILE = 50_000_000  # bytes
 _LONGEST_CELL = 10_000  # characters
+_MOST_COUNT = 1e9  # chips, sequences, tokens: more is a slip
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -101,7 +103,7 @@ def measurements(name_or_path: str | Path) -> tuple[Measured, ...]:
     Errors: BadInput for a file or a cell that is not what its column holds.
     """
     path, what = _path(name_or_path)
-    return measurements_in(_text(path, what), what)
+    return measurements_in(read_text(path, what, LARGEST_FILE), what)
 
 
 def measurements_in(text: str, what: str) -> tuple[Measured, ...]:
@@ -128,7 +130,7 @@ def readable_measurements(name_or_path: str | Path) -> tuple[tuple[Measured, ...
     path, what = _path(name_or_path)
     rows: dict[str, Measured] = {}
     faults: list[str] = []
-    for found in _tried(_text(path, what), what):
+    for found in _tried(read_text(path, what, LARGEST_FILE), what):
         if isinstance(found, Measured) and found.id not in rows:
             rows[found.id] = found
         else:
@@ -142,7 +144,7 @@ def readable_measurements(name_or_path: str | Path) -> tuple[tuple[Measured, ...
 
 def _tried(text: str, what: str) -> Iterator[Measured | str]:
     """Each row, or the line of what is wrong with it; what is no CSV ends it."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = _reader(text)
     names: list[str] | None = None
     while True:
         try:
@@ -172,24 +174,12 @@ def _path(given: str | Path) -> tuple[Path, str]:
     return Path(text), f"measurements {Path(text).name}"
 
 
-def _text(path: Path, what: str) -> str:
-    try:
-        if not path.is_file():
-            raise BadInput(what, "must be an existing file", str(path))
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(what, f"must be at most {units.show(LARGEST_FILE, 'bytes')}",
-                           units.show(path.stat().st_size, "bytes"))
-        return path.read_bytes().decode("utf-8-sig")
-    except BadInput:
-        raise
-    except UnicodeDecodeError as error:
-        raise BadInput(what, "must be UTF-8 text", f"byte {error.object[error.start]:#04x}") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(what, "must be a readable file", str(error)) from None
+def _reader(text: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator(first_line(text)))
 
 
 def _rows(text: str, what: str) -> Iterator[Measured]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = _reader(text)
     names: list[str] | None = None
     try:
         for cells in reader:
@@ -207,12 +197,12 @@ def read_sound(path: Path) -> tuple[tuple[Measured, ...], tuple[BadInput, ...]]:
     Errors: BadInput for a file that is none of measurements.
     """
     what = f"measurements {path.name}"
-    return sound_in(_text(path, what), what)
+    return sound_in(read_text(path, what, LARGEST_FILE), what)
 
 
 def sound_in(text: str, what: str) -> tuple[tuple[Measured, ...], tuple[BadInput, ...]]:
     """The same of a text, `what` naming it in errors."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = _reader(text)
     found: dict[str, Measured] = {}
     faults: list[BadInput] = []
     names: list[str] | None = None
@@ -277,22 +267,32 @@ def _sizes(row: dict[str, str], where: str) -> Sizes:
 
 def _load(row: dict[str, str], where: str) -> Load:
     return Load(_tokens(row, "isl", where), _tokens(row, "osl", where), _whole(row, "batch", where, 1),
-                _maybe(row.get("concurrency")), _maybe(row.get("context")), row.get("context", ""))
+                _clients(row, where), _maybe(row.get("context")), row.get("context", ""))
 
 
 def _whole(row: dict[str, str], name: str, where: str, low: int = 0) -> int | None:
     if name not in row:
         return None
     value = _maybe(row[name])
-    if value is None or value != int(value) or not low <= value <= 1e15:
-        raise BadInput(f"{where}.{name}", f"must be a whole number of at least {low}", row[name])
+    if value is None or value != int(value) or not low <= value <= _MOST_COUNT:
+        raise BadInput(f"{where}.{name}", f"must be a whole number of at least {low}, at most {_MOST_COUNT:g}",
+                       row[name])
     return int(value)
 
 
 def _tokens(row: dict[str, str], name: str, where: str) -> float | None:
     value = _maybe(row.get(name))
-    if name in row and (value is None or not 0 <= value <= 1e15):
-        raise BadInput(f"{where}.{name}", "must be a number of tokens", row[name])
+    if name in row and (value is None or not 0 <= value <= _MOST_COUNT):
+        raise BadInput(f"{where}.{name}", f"must be a number of tokens, at most {_MOST_COUNT:g}", row[name])
+    return value
+
+
+def _clients(row: dict[str, str], where: str) -> float | None:
+    """Requests at once, if a number is stated."""
+    value = _maybe(row.get("concurrency"))
+    if value is not None and not 0 <= value <= _MOST_COUNT:
+        raise BadInput(f"{where}.concurrency", f"must be a number of requests, at most {_MOST_COUNT:g}",
+                       row["concurrency"])
     return value
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rackline.errors import BadInput
 from rackline.facts.benchmarks import read_results
+from rackline.facts.benchmarks.found import RATE, SECONDS
 from rackline.facts.measurements import Measured, measurement_names, measurements, measurements_in, read_sound
+from rackline.facts.text_files import separator
 
 _DATA = Path(__file__).parent / "data" / "calibration"
 _SAMPLES = ("inferencex-sample", "trtllm-overview-sample")  # parts of the whole tables here
 _COLUMNS = {"id", "metric", "value", "unit"}
+_SPANS = {"seconds": SECONDS, "tokens/s": RATE}
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,19 @@ def observations(path: str | Path) -> Observations:
         return Observations(file.name, found.rows, tuple((s.where, s.reason) for s in found.skipped))
     rows, errors = read_sound(file)
     faults = tuple((error.what, f"{error.rule}; got {error.given}") for error in errors)
+    faults += tuple((row.id, f"{row.value:g} {row.unit} is out of all likelihood: another unit?") for row in rows
+                    if not _likely(row))
+    rows = tuple(row for row in rows if _likely(row))
     if not rows:
         first = "; ".join(faults[0]) if faults else "no rows"
         raise BadInput(file.name, "must hold at least one row that can be read", first)
     return Observations(file.name, rows, faults)
+
+
+def _likely(row: Measured) -> bool:
+    """Whether a number above zero is one that somebody may have measured."""
+    low, high = _SPANS.get(row.unit, (0.0, math.inf))
+    return row.value <= 0.0 or low <= row.value <= high
 
 
 def _is_table(file: Path) -> bool:
@@ -56,4 +69,4 @@ def _is_table(file: Path) -> bool:
             first = lines.readline(100_000)
     except (OSError, ValueError) as error:
         raise BadInput(file.name or "file", "must be a readable file", str(error)) from None
-    return {name.strip().strip('"') for name in first.split(",")} >= _COLUMNS
+    return {name.strip().strip('"') for name in first.split(separator(first))} >= _COLUMNS

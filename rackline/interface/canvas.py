@@ -99,12 +99,22 @@ def draw(plot: Plot, width: int, height: int) -> Grid | None:
     for x, _ in plot.marks:
         _vertical(grid, both[0].place(x))
     for number, series in enumerate(plot.series):
-        for edge in (series.low, series.high):
-            if edge is not None:
-                _curve(grid, _places(series.x, edge, both), number, every=4)
+        _band(grid, series, both, number)
     for number, series in enumerate(plot.series):
         _one(grid, series, both, number)
     return grid
+
+
+def _band(grid: Grid, series: Series, both: tuple[Scale, Scale], number: int) -> None:
+    """The ends of a curve's interval as dotted lines; of points, which are on no line, a dotted bar each."""
+    edges = [_places(series.x, series.y if edge is None else edge, both) for edge in (series.low, series.high)]
+    if series.marks and (series.low, series.high) != (None, None):
+        for ends in zip(*edges, strict=True):
+            _curve(grid, list(ends), number, every=3)
+        return
+    for places, edge in zip(edges, (series.low, series.high), strict=True):
+        if edge is not None:
+            _curve(grid, places, number, every=4)
 
 
 def _vertical(grid: Grid, x: float | None) -> None:

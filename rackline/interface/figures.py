@@ -15,6 +15,7 @@ from rackline.errors import BadInput
 from rackline.interface import canvas
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -84,9 +85,19 @@ def _panel(axes: Axes, plot: Plot) -> None:
         _series(axes, _shown(series, plot), number)
     _axis(axes, plot.x, "x")
     _axis(axes, plot.y, "y")
-    axes.set_title(plot.title, loc="left", fontsize=11, fontweight="bold", pad=8 + 12 * _marks(axes, plot))
-    if len(plot.series) > 1 or any(s.low is not None or s.high is not None for s in plot.series):
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
+    title = plot.title + (f" [{plot.badge}]" if plot.badge else "")
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=8 + 12 * _marks(axes, plot))
+    wide = any(s.low is not None or s.high is not None for s in plot.series)
+    if len(plot.series) > 1 or wide:
+        handles = [*axes.get_legend_handles_labels()[0], *_band_named(wide)]
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=9)
+
+
+def _band_named(wide: bool) -> list[Artist]:
+    """What a legend says of bands and bars."""
+    from matplotlib.patches import Patch
+
+    return [Patch(color="#666666", alpha=0.25, linewidth=0, label="from low to high")] if wide else []
 
 
 def _heat(axes: Axes, plot: Plot, heat: Heat) -> None:
@@ -124,7 +135,10 @@ def _series(axes: Axes, series: Series, number: int) -> None:
     name = textwrap.fill(series.name, 26)
     if series.low is not None or series.high is not None:
         low, high = (series.y if edge is None else edge for edge in (series.low, series.high))
-        axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
+        if series.marks:  # points of their own, not of a curve: a bar each
+            axes.vlines(series.x, low, high, color=colour, alpha=0.3, linewidth=1.2, zorder=1)
+        else:
+            axes.fill_between(series.x, low, high, color=colour, alpha=0.18, linewidth=0)
     if series.marks:
         axes.plot(series.x, series.y, linestyle="none", marker=_SHAPES[number % len(_SHAPES)], color=colour, label=name,
                   markersize=6.5, markeredgecolor="white", markeredgewidth=0.5)

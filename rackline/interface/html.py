@@ -8,7 +8,7 @@ from html import escape
 
 from rackline import units
 from rackline.decisions.answer import Answer, Column, Plot, Source, Table
-from rackline.interface.text import BADGES, cell
+from rackline.interface.text import BADGES, badged, cell
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #5b5b60; --line: #d9d9de; --paper: #fff;
@@ -92,7 +92,7 @@ def _described(plot: Plot) -> str:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"<h2>{escape(table.title)}</h2>"
+    yield f"<h2>{escape(table.title + badged(table.badge))}</h2>"
     yield f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.title)}"><table>'
     yield "<thead><tr>" + "".join(_header(column) for column in table.columns) + "</tr></thead>\n<tbody>"
     for row in table.rows:

@@ -99,13 +99,23 @@ def _table(table: Table, look: Look) -> Iterator[RenderableType]:
             for row in table.rows[:_MOST_ROWS]]
     needs = [_needs(column, [row[i] for row in rows]) for i, column in enumerate(table.columns)]
     yield ""
-    yield _styled(table.title, "bold")
+    yield _titled(table, table.title)
     for number, block in enumerate(_blocks([least for least, _ in needs], look.width)):
         yield from ("",) if number else ()
         widths = _shared([needs[i] for i in block], look.width)
         yield _block([table.columns[i] for i in block], [[row[i] for i in block] for row in rows], widths)
     if len(table.rows) > _MOST_ROWS:
         yield _styled(f"{len(table.rows) - _MOST_ROWS:,} more rows: --csv gives all {len(table.rows):,}", "dim")
+
+
+def _titled(part: Table | Plot, title: str) -> Text:
+    """A title, with the badge where it is not the answer's."""
+    return _styled(title + badged(part.badge), "bold")
+
+
+def badged(badge: str | None) -> str:
+    """What a title says of figures that are of another kind than the answer's."""
+    return f" [{badge}]" if badge else ""
 
 
 def _needs(column: Column, texts: list[str]) -> tuple[int, int]:
@@ -172,7 +182,7 @@ def _plot(plot: Plot, look: Look) -> Iterator[RenderableType]:
     if grid is None:
         return
     yield ""
-    yield _styled(plot.title, "bold")
+    yield _titled(plot, plot.title)
     yield _styled(f"{plot.y.label} ↑", "dim")
     yield from _rows(grid, both[1], marks, gutter)
     yield _styled(" " * gutter + " └" + "─" * width, "dim")

@@ -70,11 +70,16 @@ def simulated(options: Mapping[str, Any]) -> Answer:
     from rackline.decisions.simulate import run
     from rackline.decisions.simulate_case import NoRoom, case
     from rackline.decisions.simulate_data import data
+    from rackline.decisions.simulate_intervals import between
     from rackline.decisions.simulate_view import no_room
 
     request = _request(options)
     found = case(request)
-    return no_room(found) if isinstance(found, NoRoom) else Answer("simulate", "", data=data(run(found, request.seed)))
+    if isinstance(found, NoRoom):
+        return no_room(found)
+    ran = run(found, request.seed)
+    around = between(ran, request.seed)
+    return Answer("simulate", "", data=data(ran) | ({} if around is None else {"intervals": around.figures}))
 
 
 def _request(options: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rackline.decisions.questions import Sweep
-from rackline.decisions.sweep_view import DEFAULT, Summary, more_is_better
+from rackline.decisions.sweep_view import DEFAULT, Summary, interval, more_is_better
 from rackline.errors import BadInput, unknown
 from rackline.sweeps.results import Results
 
@@ -30,8 +30,11 @@ def summary(book: Results, wanted: set[str], request: Sweep) -> Summary:
     points = rows(_BEST.format(cells="(from mine where status = 'finished') c")
                   + _ORDER.format(way="desc" if most else "asc"), [by]) if by else []
     best = [(json.loads(options), _numbers(book, key)) for key, options, _ in points[:request.top]]
+    low, high = (dict(rows("select key, value from numbers where metric = ?", [interval(by or "", end)]))
+                 for end in ("low", "high"))
     return Summary(str(book.path), counts, tuple(errors), by, most, tuple(best),
-                   tuple((json.loads(options), value) for _, options, value in points))
+                   tuple((json.loads(options), value) for _, options, value in points),
+                   tuple((low.get(key, value), high.get(key, value)) for key, _, value in points) if low else ())
 
 
 def _rows(book: Results) -> Any:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from rackline.facts.calibration import Calibration, calibration
+from rackline.facts.calibration import Band, Calibration, Family, calibration
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.systems.clock import RESOURCES, PassTime, Roofline, TermTime
-from rackline.systems.parts import MICRO, memory_part
+from rackline.systems.parts import MICRO, PHYSICAL, memory_part
 from rackline.systems.work import Work
 
 Number = Any
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
+PROMPTS = "prefill"  # passes over whole prompts, timed alone
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,19 @@ class Calibrated:
 
     coefficients: Mapping[str, Fact]
     engine: str = ""
+    families: Mapping[str, Family] = field(default_factory=dict)  # of metrics, that it belongs to
 
     def _value(self, name: str) -> float:
         return self.coefficients[name].value if name in self.coefficients else 0.0
+
+    def band(self, family: str) -> Band:
+        """Where nine of ten measured values of a family lie, or of passes where that one was not measured."""
+        return self.families[family if family in self.families else FAMILY].unseen
+
+    def of(self, family: str) -> Calibrated:
+        """The clock of another family of metrics: of whole prompts instead of serving engines' passes."""
+        known = self.families.get(family)
+        return self if known is None else replace(self, coefficients=known.coefficients)
 
     def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
         bound = Roofline()(terms, machine)
@@ -62,4 +73,24 @@ class Calibrated:
 
 def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:
     """The clock of a calibration (the bundled one) for an engine: vllm, sglang, tensorrt-llm, or none named."""
-    return Calibrated((by or calibration()).families[FAMILY].coefficients, engine)
+    families = (by or calibration()).families
+    return Calibrated(families[FAMILY].coefficients, engine, families)
+
+
+def at_the_ends(clock: Calibrated, dimensions: int) -> Calibrated:
+    """The clock with one coefficient after the other at the low, then at the high end of its interval.
+
+    Along a new first axis before so many others. What a datasheet bounds never falls below it.
+    """
+    names = list(clock.coefficients)
+    facts = {name: _at_ends(name, fact, 2 * i, 2 * len(names), dimensions)
+             for i, (name, fact) in enumerate(clock.coefficients.items())}
+    return replace(clock, coefficients=facts)
+
+
+def _at_ends(name: str, fact: Fact, place: int, count: int, dimensions: int) -> Fact:
+    least = min(1.0, fact.value) if name in PHYSICAL else 0.0
+    values = np.full(count, fact.value)
+    values[place] = max(least, fact.value if fact.low is None else fact.low)
+    values[place + 1] = fact.value if fact.high is None else fact.high
+    return fact.model_copy(update={"value": values.reshape((count,) + (1,) * dimensions)})

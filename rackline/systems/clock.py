@@ -100,6 +100,21 @@ class Roofline:
         return PassTime(timed, **sums, time=sum((t.time for t in timed.values()), start=0.0))
 
 
+@dataclass(frozen=True)
+class Stretched:
+    """A clock whose every time is so many times another's."""
+
+    clock: Clock
+    factor: float
+
+    def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
+        timed = self.clock(terms, machine)
+        scale = lambda t: TermTime(t.compute * self.factor, t.memory * self.factor, t.network * self.factor)  # noqa: E731
+        return PassTime({name: scale(t) for name, t in timed.terms.items()}, timed.compute * self.factor,
+                        timed.memory * self.factor, timed.network * self.factor, timed.time * self.factor,
+                        timed.overhead * self.factor)
+
+
 def compute_time(work: Work, rates: Mapping[str, float], chip: Chip) -> Number:
     """Seconds of arithmetic, each stored format at the fastest rate that the chip has for it."""
     return sum((flops / rates[math_format(stored, chip.flops)] for stored, flops in work.flops.items()), start=0.0)

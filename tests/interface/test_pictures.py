@@ -121,11 +121,53 @@ def test_a_figure_has_labels_scales_bands_marks_and_a_legend():
     assert (first.get_xscale(), second.get_xscale()) == ("log", "linear")
     legend = first.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["bounds", "with a gap", "measured"]
+    assert [text.get_text() for text in legend.get_texts()] == ["bounds", "with a gap", "measured",
+                                                               "from low to high"]
     assert legend.get_window_extent().x0 >= first.get_window_extent().x1
     assert len(first.collections) == 1
     assert [text.get_text() for text in first.texts] == ["B*: 312"]
     assert second.get_legend() is None
+
+
+def _banded(marks: bool) -> Plot:
+    series = Series("s", [10.0, 11.0, 12.0], [6.0, 6.5, 7.0], [5.0, 5.5, 6.0], [7.0, 7.5, 8.0], marks=marks)
+    return Plot("p", Axis("x"), Axis("y"), (series,))
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_a_figure_draws_the_whole_interval_as_a_band_of_a_curve_or_a_bar_a_point(marks: bool):
+    (axes,) = figures._figure((_banded(marks),), "").axes
+    drawn = axes.collections[0]
+    points = [point for path in drawn.get_paths() for point in path.vertices.tolist()]
+    assert len(drawn.get_paths()) == (3 if marks else 1)
+    for x, low, high in zip(*(getattr(_banded(marks).series[0], n) for n in ("x", "low", "high")), strict=True):
+        assert [x, low] in points
+        assert [x, high] in points
+    assert axes.get_ylim()[0] <= 5.0
+    assert axes.get_ylim()[1] >= 8.0
+    assert axes.get_legend().get_texts()[-1].get_text() == "from low to high"
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_the_terminal_draws_the_ends_of_intervals_in_dots(marks: bool):
+    grid = canvas.draw(_banded(marks), 31, 15)
+    assert grid is not None
+    rows = {at: {row for row, column in grid.dots if column == at} for at in (0, 30)}
+    assert max(rows[0]) == 14  # the lowest low
+    assert min(rows[30]) == 0  # the highest high
+    bar = {row for row, column in grid.dots if column == 15}  # from 5.5 to 7.5 of 5 to 8: rows 12 to 2
+    assert (len(bar) >= 9) == marks
+    assert {min(bar), max(bar)} <= {2, 3, 11, 12}
+
+
+def test_figures_of_another_kind_than_the_answer_say_so_wherever_they_are_shown():
+    table = replace(FULL.tables[0], badge="simulated")
+    plot = replace(FULL.plots[0], badge="measured")
+    answer = replace(FULL, tables=(table,), plots=(plot,))
+    assert f"{table.title} [simulated]" in to_text(answer, Look(width=200))
+    assert f"{plot.title} [measured]" in to_text(answer, Look(width=200))
+    assert f"{table.title} [simulated]" in to_html(answer)
+    assert figures._figure((plot,), "").axes[0].get_title(loc="left") == f"{plot.title} [measured]"
 
 
 class _Page(HTMLParser):

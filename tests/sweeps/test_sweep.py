@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import rackline
 from tests.sweeps import fake, started
 
 TWELVE = """
@@ -265,3 +266,34 @@ def test_a_sweep_of_simulate_is_one_command(tmp_path, capsys):
     assert (found["cells"], found["finished"], found["refused"]) == (4, 2, 2)
     assert found["by"] == "time_to_first_token.p99"
     assert "no-such-machine" in found["errors"][0]["error"]
+
+
+CLOCKS = """
+[fixed]
+model = "llama-3.1-8b"
+on = "a100-80gb-pcie"
+chips = 1
+trace = "azure-conv"
+requests = 120
+layout = "tp1"
+[grid]
+clock = ["roofline", "calibrated"]
+rate = [2, 4]
+"""
+
+
+def test_the_clock_is_an_axis_and_calibrated_cells_hold_their_intervals(tmp_path):
+    answer = rackline.sweep(started.file(tmp_path, CLOCKS), to=str(tmp_path / "r.duckdb"), workers=1)
+    best = answer.data["best"]
+    assert len(best) == 4
+    for cell in best:
+        ends = [cell["numbers"].get(f"intervals.time_to_first_token.p99.{end}") for end in ("low", "high")]
+        if cell["options"]["clock"] == "roofline":
+            assert ends == [None, None]
+        else:
+            assert ends[0] < cell["numbers"]["time_to_first_token.p99"] < ends[1]
+    assert [column.title for column in answer.tables[0].columns][:5] == [
+        "clock", "rate", "first token p99", "low", "high"]
+    (plot,) = answer.plots
+    wide = {series.name: series.low is not None for series in plot.series}
+    assert wide == {"clock roofline": False, "clock calibrated": True}

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rackline.decisions.vllm_runs import TIMES, Stretched, measured, predicted, stretch
+from rackline.decisions.vllm_runs import TIMES, measured, predicted, stretch
 from rackline.errors import BadInput
 from rackline.facts.vllm_logs import run_names, serving_run
-from rackline.systems.clock import Roofline, pass_time
+from rackline.systems.clock import Roofline, Stretched, pass_time
 from rackline.systems.passes import decode
 from rackline.systems.simulation.traffic import requests_of
 

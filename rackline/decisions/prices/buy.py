@@ -9,6 +9,7 @@ import numpy as np
 
 from rackline.decisions import plan_view
 from rackline.decisions.answer import Answer
+from rackline.decisions.clocks import check_engine, clock_of, passed_down
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.decisions.planned import KINDS, Planned
@@ -47,6 +48,7 @@ class Bought:
 
 def answer(q: Any) -> Answer:
     """The comparison; infeasible with reasons where the model does not fit or misses the targets."""
+    check_engine(q)
     found = hours(q.trace)
     asked = _bill(q)
     planned = _planned(q)
@@ -56,8 +58,9 @@ def answer(q: Any) -> Answer:
     rate = option.rate * q.reached
     own = tuple(_own(q, price, rate / found.peak))
     days = float(q.trace.arrival[-1]) / DAY
-    return buy_view.answer(Bought(q, asked, option, found, own, price, asked.dollars / days * q.volume,
-                                  len(q.trace) / days * q.volume))
+    shown = buy_view.answer(Bought(q, asked, option, found, own, price, asked.dollars / days * q.volume,
+                                   len(q.trace) / days * q.volume))
+    return passed_down(shown, q, planned.question.server.model)
 
 
 def _bill(q: Any) -> Bill:
@@ -69,7 +72,7 @@ def _bill(q: Any) -> Bill:
 
 def _planned(q: Any) -> Planned | Answer:
     model, trace = q.model.with_formats(weights=q.weights, kv=q.kv), q.trace
-    question = Search(Server(model, q.on), workload(trace),
+    question = Search(Server(model, q.on, clock_of(q)), workload(trace),
                       Targets(*(np.inf if x is None else float(x) for x in (q.ttft, q.tpot))))
     if model.max_context and question.work.longest > model.max_context:
         raise BadInput("--trace", f"the model reads at most {model.max_context:,} tokens",

@@ -9,6 +9,7 @@ import numpy as np
 
 from rackline import units
 from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
+from rackline.decisions.clocks import is_calibrated
 from rackline.decisions.equations import line
 from rackline.decisions.prices.hosting import Own, by_the_hour
 from rackline.facts.fact import named_facts
@@ -112,10 +113,11 @@ def _plot(b: Bought) -> Plot:
 
 def _notes(b: Bought) -> Iterator[str]:
     q, o = b.q, b.option
+    whole = "calibrated rate" if is_calibrated(q) else "bound"
     yield (f"Own machines: {q.model.name} as {o.layout.name()} ({o.mode}), {b.rate:.3g} requests/s a machine, "
            f"{units.show(o.tpot, 'seconds')} per output token, first token after {units.show(o.ttft, 'seconds')}. "
-           + ("A bound: --reached 50% asks for an engine that carries half of it."
-              if q.reached == 1.0 else f"{units.show(q.reached, 'ratio')} of the bound, as asked."))
+           + (f"{units.show(q.reached, 'ratio')} of the {whole}, as asked." if q.reached < 1.0 else
+              "" if is_calibrated(q) else "A bound: --reached 50% asks for an engine that carries half of it."))
     if b.bill.offer.weights != q.model.name:
         yield f"{b.bill.offer.name} is not known to sell {q.model.name}: two models are compared, not two ways to one."
     if q.trace.prefix is None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rackline import units
 from rackline.errors import BadInput
 from rackline.facts.benchmarks import table
 from rackline.facts.benchmarks.aiperf import aiperf
@@ -17,6 +16,7 @@ from rackline.facts.benchmarks.found import Node, Run, Said, Skipped, brief, row
 from rackline.facts.benchmarks.guidellm import guidellm
 from rackline.facts.benchmarks.others import inference_perf, llama_bench, trtllm
 from rackline.facts.measurements import Measured, readable_measurements
+from rackline.facts.text_files import read_text
 
 __all__ = ["Results", "Said", "Skipped", "read_results"]
 
@@ -59,7 +59,7 @@ def read_results(path: str | Path, said: Said = NOTHING_SAID) -> Results:
     Errors: BadInput for a file without one usable number, naming what was found first.
     """
     file = Path(path)
-    content = _text(file)
+    content = read_text(file, file.name or str(file), LARGEST_FILE)
     if not content.strip():
         raise BadInput(file.name, "must hold the results of a benchmark", "an empty file")
     faults: list[Skipped] = []
@@ -100,22 +100,6 @@ def _results(file: Path, tool: str, rows: tuple[Measured, ...], faults: list[Ski
 
 
 # ---- from bytes to documents
-
-
-def _text(file: Path) -> str:
-    try:
-        if not file.is_file():
-            raise BadInput(file.name or str(file), "must be an existing file", str(file))
-        if file.stat().st_size > LARGEST_FILE:
-            raise BadInput(file.name, f"must be at most {units.show(LARGEST_FILE, 'bytes')}",
-                           units.show(file.stat().st_size, "bytes"))
-        return file.read_bytes().decode("utf-8-sig")
-    except BadInput:
-        raise
-    except UnicodeDecodeError as error:
-        raise BadInput(file.name, "must be UTF-8 text", f"byte {error.object[error.start]:#04x}") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(file.name or str(file), "must be a readable file", str(error)) from None
 
 
 def _documents(content: str, file: Path, faults: list[Skipped]) -> list[tuple[str, Any]] | None:

@@ -23,6 +23,7 @@ from rackline.facts.benchmarks.found import (
     whole,
 )
 from rackline.facts.measurements import Formats, Load, Sizes
+from rackline.facts.text_files import first_line, separator
 
 _STATISTIC = r"(mean|avg|average|median|p\d{1,2}(?:\.\d+)?)"
 _STATISTICS = {"avg": "mean", "average": "mean", "p50": "median"}
@@ -60,7 +61,7 @@ class Column(NamedTuple):
 
 def records(whole_text: str) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
     """Names of the columns, and each row with its line; BadInput for what is no CSV."""
-    reader = csv.reader(io.StringIO(whole_text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(whole_text, newline=""), strict=True, delimiter=separator(first_line(whole_text)))
     try:
         names = [cell.strip() for cell in next(reader, [])]
         rows = [(reader.line_num, dict(zip(names, cells, strict=False))) for cells in reader if any(cells)]
