@@ -22,7 +22,7 @@ def clock_of(q: Any) -> Clock:
     if getattr(q, "clock", CLOCKS[0]) == CLOCKS[0]:
         return Roofline()
     engine = getattr(q, "engine", "")
-    return calibrated("" if engine == "all" else engine)
+    return calibrated("" if engine in ("all", "any") else engine)
 
 
 def with_interval(answer: Answer, q: Any, shown: Shown) -> Answer:

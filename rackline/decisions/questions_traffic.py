@@ -30,6 +30,7 @@ _ARRIVALS = "trace (as recorded), poisson, or gamma:CV with the gaps' coefficien
 _SEQUENCES = "sequences that a replica runs at once"
 _CHUNK = "new tokens of one pass of a replica, decoding ones included"
 _CACHING = "keep prompt blocks for later requests that share them"
+_ENGINES = ("any", "vllm", "sglang", "tensorrt-llm")
 _ROUTING = ("round-robin", "least-loaded", "prefix-aware")
 
 
@@ -58,8 +59,9 @@ class Simulate:
     routing: str = param("choice", "how the router deals requests to replicas", default="round-robin", choices=_ROUTING)
     sequences: int = param("count", _SEQUENCES, default=256, most=1_000_000)
     chunk: int = param("count", _CHUNK, default=2048, most=10_000_000)
-    admission: str = param("choice", "prompts cut into chunks beside decoding, or whole in passes of their own",
-                           default="chunked", choices=("chunked", "whole"))
+    admission: str = param("choice", "prompts cut into chunks beside decoding (reserved: once there is memory for all "
+                           "of one), or whole in passes of their own", default="chunked",
+                           choices=("chunked", "reserved", "whole"))
     batching: str = param("choice", "a pass starts when the last ends, or departs at fixed intervals",
                           default="continuous", choices=("continuous", "train"))
     interval: float | None = param("seconds", 'time between departures of a train: "20 ms"', default=None)
@@ -79,6 +81,7 @@ class Simulate:
     kv: str | None = param("format", _KV, default=None)
     price: float | None = param("dollars_per_hour", _PRICE, default=None)
     clock: str = param("choice", _CLOCK, default="roofline", choices=_CLOCKS)
+    engine: str = param("choice", "whose own times a calibrated pass has", default="any", choices=_ENGINES)
     seed: int = param("int", "of all that is drawn", default=0, least=0, most=2**31)
     log: str | None = param("new_file", "also write every request's times: .parquet or .csv", default=None)
     perfetto: str | None = param("new_file", "also write the passes for ui.perfetto.dev: .json", default=None)

@@ -46,8 +46,8 @@ def total_pages(engine):
 
 
 @settings(max_examples=150, deadline=None)
-@given(shared_traffic(), st.integers(15, 40), st.sampled_from(["chunked", "whole"]), st.integers(0, 3),
-       st.sampled_from(["lru", "fifo"]))
+@given(shared_traffic(), st.integers(15, 40), st.sampled_from(["chunked", "reserved", "whole"]),
+       st.integers(0, 3), st.sampled_from(["lru", "fifo"]))
 def test_no_page_is_lost_or_shared_wrongly(traffic, blocks, admission, drafted, eviction):
     served = deployment(0.01, sequences=5, tokens=24, admission=admission, prefix_caching=True, kv_blocks=blocks)
     tiers = (KvTier("host", 8 * 8 * LLAMA.kv_bytes_per_token(), 1e9, 1e-4, eviction),)

@@ -95,7 +95,8 @@ def deployments(draw):
     name = draw(st.sampled_from(["llama-3.1-8b", "mistral-7b", "deepseek-v3", "gemma-3-27b", "qwen3-next-80b-a3b"]))
     layout = replace(SERVED[name], replicas=draw(st.integers(1, 3)), pipeline=draw(st.sampled_from([1, 1, 2])))
     train = draw(st.sampled_from([0.0, 0.0, 0.05]))
-    limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), draw(st.sampled_from(["chunked", "whole"])),
+    admission = draw(st.sampled_from(["chunked", "reserved", "whole"]))
+    limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), admission,
                     prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)),
                     batching="train" if train else "continuous", interval=train)
     routing = draw(st.sampled_from(["round-robin", "least-loaded", "prefix-aware"]))

@@ -135,7 +135,10 @@ def _admit(core: Core, asked: Asked, book: Book, e: int, now: float, left: int) 
         new = known - past if limit[col.WHOLE] else min(known - past, left)
         pages = (past + new + limit[col.BLOCK] - 1) // limit[col.BLOCK] - blocks
         room = engine[e, col.FREE] + engine[e, col.KEPT] - (kept(core, asked, e, request, blocks) if blocks else 0)
-        if (new > left and engine[e, col.JOINING] > 0) or pages > room:
+        asks = pages
+        if limit[col.RESERVED]:
+            asks = (known + limit[col.BLOCK] - 1) // limit[col.BLOCK] - blocks
+        if (new > left and engine[e, col.JOINING] > 0) or asks > room:
             return
         if engine[e, col.BACK] > 0:
             engine[e, col.BACK] -= 1

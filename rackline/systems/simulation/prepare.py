@@ -56,7 +56,7 @@ def prepare(requests: Requests, deployment: Deployment) -> Prepared:
     longest = requests.input + requests.output - 1 + deployment.drafted
     _check_context(requests, deployment)
     if deployment.tiers and deployment.limits.admission == "whole":
-        raise BadInput("admission", "must be chunked where KV tiers load blocks back", "whole")
+        raise BadInput("admission", "must be chunked or reserved where KV tiers load blocks back", "whole")
     if deployment.prefill is None:
         return Prepared((_pool(requests, deployment, deployment.layout, deployment.limits, longest),))
     early = deployment.prefill_limits or deployment.limits
@@ -78,7 +78,7 @@ def _pool(requests: Requests, deployment: Deployment, layout: Layout, limits: Li
     pipeline = int(layout.pipeline)
     blocks, sequences = blocks // pipeline, max(1, min(limits.sequences, sequences) // pipeline)
     _check_fits(requests, longest, blocks)
-    alone = 0 if limits.admission == "chunked" else int(longest.max()) + 1
+    alone = int(longest.max()) + 1 if limits.admission == "whole" else 0
     most = max(alone, min(limits.tokens, int(longest.sum()) + len(longest) * (deployment.drafted + 1)))
     clock = compile_clock(deployment, most, layout)
     return Pool(clock, replace(limits, sequences=sequences), blocks, int(layout.replicas), pipeline,

@@ -14,7 +14,7 @@ from rackline.systems.clock import Clock, Roofline
 from rackline.systems.layout import Layout
 
 Batching = Literal["continuous", "train"]
-Admission = Literal["chunked", "whole"]
+Admission = Literal["chunked", "reserved", "whole"]
 Routing = Literal["round-robin", "least-loaded", "prefix-aware"]
 
 
@@ -53,7 +53,8 @@ class Limits:
 
     sequences: int = 256  # sequences that run at once
     tokens: int = 2048  # new tokens of one pass, decoding ones included
-    admission: Admission = "chunked"  # whole: prompts are not cut, and run in passes without decoding
+    # reserved: cut like chunked ones, but in only when all of a prompt finds pages; whole: in passes without decoding
+    admission: Admission = "chunked"
     prefix_caching: bool = False
     kv_blocks: int | None = None  # pages of KV memory; None: what the memory ledger leaves
     batching: Batching = "continuous"
