@@ -62,6 +62,8 @@ class Simulate:
     admission: str = param("choice", "prompts cut into chunks beside decoding (reserved: once there is memory for all "
                            "of one), or whole in passes of their own", default="chunked",
                            choices=("chunked", "reserved", "whole"))
+    ranks: str = param("choice", "data ranks fill one pass together, or each its own (with these limits each) and wait "
+                       "for one another", default="together", choices=("together", "apart"))
     batching: str = param("choice", "a pass starts when the last ends, or departs at fixed intervals",
                           default="continuous", choices=("continuous", "train"))
     interval: float | None = param("seconds", 'time between departures of a train: "20 ms"', default=None)

@@ -66,7 +66,7 @@ def deployment_of(run: ServingRun) -> Deployment:
     weights, kv = run.formats
     return Deployment(model(run.model).with_formats(weights=weights, kv=kv), machine(run.machine, run.chips), layout,
                       Limits(run.sequences, run.tokens, "reserved" if run.reserved else "chunked",
-                             kv_blocks=run.kv_blocks))
+                             kv_blocks=run.kv_blocks, ranks="apart"))
 
 
 def asked(run: ServingRun) -> Requests:

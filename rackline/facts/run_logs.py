@@ -96,9 +96,9 @@ class _Said:
         scheduler, version = _table(self.resolved, "scheduler_config"), str(self.meta.get("vllm_version", ""))
         return {"engine": f"vLLM {version}".strip(), "model": served.name,
                 "date": str(self.meta.get("started_at", ""))[:10], "machine": self.machine(), "layout": layout,
-                "chips": tensor * data * pipeline, "sequences": ranks * self.count("max_num_seqs", _SEQUENCES),
-                "tokens": ranks * self.count("max_num_batched_tokens", _TOKENS),
-                "kv_blocks": None if blocks is None else ranks * _whole(blocks, "num_gpu_blocks", self.file),
+                "chips": tensor * data * pipeline, "sequences": self.count("max_num_seqs", _SEQUENCES),
+                "tokens": self.count("max_num_batched_tokens", _TOKENS),
+                "kv_blocks": None if blocks is None else _whole(blocks, "num_gpu_blocks", self.file),
                 "block_tokens": self.count("block_size", _BLOCK), "formats": self.formats(),
                 "reserved": bool(scheduler.get("scheduler_reserve_full_isl", reserves(version)))}
 

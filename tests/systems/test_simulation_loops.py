@@ -98,7 +98,8 @@ def deployments(draw):
     admission = draw(st.sampled_from(["chunked", "reserved", "whole"]))
     limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), admission,
                     prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)),
-                    batching="train" if train else "continuous", interval=train)
+                    batching="train" if train else "continuous", interval=train,
+                    ranks=draw(st.sampled_from(["together", "apart"])))
     routing = draw(st.sampled_from(["round-robin", "least-loaded", "prefix-aware"]))
     prefill = draw(st.sampled_from([None, None, replace(layout, replicas=draw(st.integers(1, 2)))]))
     return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing, prefill=prefill)
@@ -109,6 +110,7 @@ def deployments(draw):
 def test_the_compiled_loop_equals_the_readable_one(wanted, served):
     # pages in proportion to the page's size, so that large ones run out as well
     blocks = served.limits.kv_blocks // wanted.block_tokens + 2 * int(served.layout.pipeline)
+    # with ranks apart these are a rank's own
     most = int((wanted.input + wanted.output).max()) // wanted.block_tokens + 1
     limits = replace(served.limits, kv_blocks=max(blocks, int(served.layout.pipeline) * most))
     served = replace(served, limits=limits)

@@ -146,9 +146,9 @@ def _replay(row: Measured) -> tuple[Like, Replay]:
     like = like_of(row, served, machine, MODE)
     layout = _layout(row, served, machine)
     reserved = like.engine == "vllm" and reserves(like.version)
-    limits = Limits(_limit(row, "max_num_seqs", Limits().sequences) * int(layout.data),
-                    _limit(row, "max_num_batched_tokens", Limits().tokens) * int(layout.data),
-                    "reserved" if reserved else "chunked")
+    limits = Limits(_limit(row, "max_num_seqs", Limits().sequences),
+                    _limit(row, "max_num_batched_tokens", Limits().tokens),
+                    "reserved" if reserved else "chunked", ranks="apart")
     return like, Replay(requests_of(_trace(row)), Deployment(served, machine, layout, limits), like.engine)
 
 

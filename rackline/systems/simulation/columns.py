@@ -11,8 +11,9 @@ NO_CAP = 2**60
  HELD, HASHED, SLOT_FIELDS) = range(14)
 # entries of Core.limit; ROUTE: 0 in turn, 1 least loaded, 2 by prefix. MOST: rows of the pass log. HANDED: 1 where
 # prompts come with their cache. HASHES: different blocks, 0 where none are shared. RESERVED: 1 where all of a prompt
-# must find pages
-(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, ROUTE, MOST, HANDED, HASHES, RESERVED, LIMITS) = range(13)
+# must find pages. GROUPS: of engines that start together
+(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, ROUTE, MOST, HANDED, HASHES, RESERVED, GROUPS,
+ LIMITS) = range(14)
 # columns of Core.block
 REFERENCES, OLDER, YOUNGER = range(3)
 ENDS, WAKES = range(2)

@@ -15,6 +15,7 @@ from rackline.systems.layout import Layout
 
 Batching = Literal["continuous", "train"]
 Admission = Literal["chunked", "reserved", "whole"]
+Ranks = Literal["together", "apart"]
 Routing = Literal["round-robin", "least-loaded", "prefix-aware"]
 
 
@@ -49,7 +50,7 @@ class KvTier:
 
 @dataclass(frozen=True)
 class Limits:
-    """How an engine fills a pass, per replica."""
+    """How an engine fills a pass, per replica; with ranks apart, of each data rank."""
 
     sequences: int = 256  # sequences that run at once
     tokens: int = 2048  # new tokens of one pass, decoding ones included
@@ -59,6 +60,7 @@ class Limits:
     kv_blocks: int | None = None  # pages of KV memory; None: what the memory ledger leaves
     batching: Batching = "continuous"
     interval: float = 0.0  # train: seconds between departures
+    ranks: Ranks = "together"  # apart: each data rank fills a pass of its own, and they wait for one another
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Deployment:
     drafted: int = 0
     acceptance: float = 0.0
     imbalance: float = 1.0
+
+    @property
+    def ranks(self) -> int:
+        """Data ranks that fill passes of their own; 1 where they fill one together."""
+        return int(self.layout.data) if self.limits.ranks == "apart" else 1
 
 
 @dataclass(frozen=True)
