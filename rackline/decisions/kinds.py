@@ -159,7 +159,7 @@ def _flag(param: Param, given: Any, others: Mapping[str, Any]) -> bool:
 
 
 def _path(param: Param, given: Any, others: Mapping[str, Any]) -> Path:
-    path = given if isinstance(given, Path) else Path(_text(param, given, others))
+    path = _place(param, given, others)
     try:
         found = path.is_file()
     except (OSError, ValueError):  # a name too long, or with a null byte in it
@@ -167,6 +167,11 @@ def _path(param: Param, given: Any, others: Mapping[str, Any]) -> Path:
     if not found:
         raise BadInput(param.flag, "must be a file that exists", str(path))
     return path
+
+
+def _place(param: Param, given: Any, others: Mapping[str, Any]) -> Path:
+    """A file or a folder; what reads it sees whether it is there."""
+    return given if isinstance(given, Path) else Path(_text(param, given, others))
 
 
 def _new_file(param: Param, given: Any, others: Mapping[str, Any]) -> str:
@@ -283,7 +288,8 @@ def _size(param: Param, part: str, given: str) -> tuple[str, int]:
 READERS: dict[str, Callable[[Param, Any, Mapping[str, Any]], Any]] = {
     "seconds": _real, "bytes": _real, "tokens": _real, "dollars_per_hour": _real, "ratio": _real,
     "count": _whole, "int": _whole, "count_range": _series, "token_range": _series, "choice": _choice, "text": _text,
-    "format": _format, "flag": _flag, "path": _path, "model": _model, "machine": _machine, "thing": _thing,
+    "format": _format, "flag": _flag, "path": _path, "place": _place,
+    "model": _model, "machine": _machine, "thing": _thing,
     "layout": _layout, "trace": _trace, "traffic": _traffic, "tiers": _tiers, "priced_tiers": _priced_tiers,
     "machines": _several, "models": _several, "new_file": _new_file, "kept_file": _new_file, "number": _real,
     "routing": _routing,

@@ -12,8 +12,9 @@ from rackline.decisions.declare import param
 class Validate:
     """rackline validate: predictions against measurements."""
 
-    against: Any = param("path", "a file of measurements: a table with columns id, metric, value, unit …, or "
-                                 "a benchmark's results (by default every bundled measurement)", default=None)
+    against: Any = param("place", "a file of measurements: a table with columns id, metric, value, unit …, or a "
+                                  "benchmark's results; or the folder of a vLLM run's log, requests.jsonl and "
+                                  "meta.json (by default every bundled measurement)", default=None)
     calibration: Any = param("path", "a calibration that rackline calibrate wrote (by default the bundled one)",
                                      default=None)
     top: int = param("count", "how many of the worst rows to show", default=12, most=10_000)

@@ -61,8 +61,11 @@ class Simulate:
     routing: str = param("choice", "how the router deals requests to replicas", default="round-robin", choices=_ROUTING)
     sequences: int = param("count", _SEQUENCES, default=256, most=1_000_000)
     chunk: int = param("count", _CHUNK, default=2048, most=10_000_000)
-    admission: str = param("choice", "prompts cut into chunks beside decoding, or whole in passes of their own",
-                           default="chunked", choices=("chunked", "whole"))
+    admission: str = param("choice", "prompts cut into chunks beside decoding (reserved: once there is memory for all "
+                           "of one), or whole in passes of their own", default="chunked",
+                           choices=("chunked", "reserved", "whole"))
+    ranks: str = param("choice", "data ranks fill one pass together, or each its own (with these limits each) and wait "
+                       "for one another", default="together", choices=("together", "apart"))
     batching: str = param("choice", "a pass starts when the last ends, or departs at fixed intervals",
                           default="continuous", choices=("continuous", "train"))
     interval: float | None = param("seconds", 'time between departures of a train: "20 ms"', default=None)

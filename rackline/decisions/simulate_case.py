@@ -133,7 +133,8 @@ def workload(trace: Trace) -> Workload:
 
 
 def _deployment(q: Any, model: Model, layout: Layout) -> Deployment:
-    limits = Limits(q.sequences, q.chunk, q.admission, q.prefix_caching, q.kv_blocks, q.batching, q.interval or 0.0)
+    limits = Limits(q.sequences, q.chunk, q.admission, q.prefix_caching, q.kv_blocks, q.batching, q.interval or 0.0,
+                    q.ranks)
     return Deployment(model, q.on, layout, limits, clock_of(q), prefill=q.prefill_layout, routing=q.routing,
                       tiers=q.tiers or (), drafted=q.drafted, acceptance=q.acceptance or 0.0, imbalance=q.imbalance)
 

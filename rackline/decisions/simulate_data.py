@@ -15,7 +15,7 @@ from rackline.decisions.simulate_case import Case
 from rackline.decisions.simulate_use import Use, dollars, use
 from rackline.systems.layout import Layout
 from rackline.systems.simulation import Log
-from rackline.systems.simulation.prepare import kv_memory
+from rackline.systems.simulation.prepare import all_ranks, kv_memory
 
 MOST_PASSES = 200_000  # slices that a Perfetto file gets: some 100 MB
 MICRO = 1e6  # Perfetto counts microseconds
@@ -66,10 +66,10 @@ class Simulated:
 
     @cached_property
     def kv_blocks(self) -> int:
-        """Pages of KV memory of a replica."""
+        """Pages of KV memory of a replica; of one rank where they fill passes apart."""
         d, requests = self.case.deployment, self.case.offered.requests
         longest = int(np.max(requests.input + requests.output)) - 1 + d.drafted
-        return kv_memory(d, d.layout, d.limits, longest, requests.block_tokens)[0]
+        return kv_memory(d, d.layout, all_ranks(d.limits, d.ranks), longest, requests.block_tokens)[0] // d.ranks
 
     @cached_property
     def most(self) -> dict[str, int]:
@@ -129,7 +129,8 @@ def _limits(found: Simulated) -> dict[str, Any]:
     limits = found.case.deployment.limits
     return {"sequences": limits.sequences, "tokens": limits.tokens, "admission": limits.admission,
             "batching": limits.batching, "interval": limits.interval, "prefix_caching": limits.prefix_caching,
-            "kv_blocks": found.kv_blocks, "block_tokens": found.case.offered.requests.block_tokens}
+            "ranks": limits.ranks, "kv_blocks": found.kv_blocks,
+            "block_tokens": found.case.offered.requests.block_tokens}
 
 
 def _use(used: Use) -> dict[str, float]:

@@ -50,8 +50,8 @@ def use(log: Log, requests: Requests, deployment: Deployment) -> Use:
     total = np.zeros(len(CAUSES) + 3)
     for layout, passes in pools(deployment, log.passes):
         if passes.start.size:
-            busy = min(1.0, float(passes.seconds.sum()) * passes.every
-                       / (float(layout.replicas * layout.pipeline) * makespan(log)))
+            engines = float(layout.replicas * layout.pipeline) * deployment.ranks
+            busy = min(1.0, float(passes.seconds.sum()) * passes.every / (engines * makespan(log)))
             total += busy * float(layout.chips) / chips * _causes(passes, log, requests, deployment, layout)
     compute, memory, network, other, arithmetic, bandwidth, prompts = (float(x) for x in total)
     busy = compute + memory + network + other
@@ -86,7 +86,10 @@ def _some(part: Part) -> Part:
 
 
 def _parts(passes: PassLog, log: Log, requests: Requests, deployment: Deployment) -> tuple[Part, Part]:
-    """Decoding sequences and pieces of prompts of each pass, arrays of shape (passes,)."""
+    """Decoding sequences and pieces of prompts of each pass, arrays of shape (passes,).
+
+    Ranks with passes of their own are beside others as full.
+    """
     prompt = passes.prompt_tokens.astype(float)
     cached = float(log.cached.mean())
     fresh = max(float(requests.input.mean()) - cached, 1.0)
@@ -97,8 +100,9 @@ def _parts(passes: PassLog, log: Log, requests: Requests, deployment: Deployment
     decoders = np.maximum(passes.decoding - prompt / fresh, 0.0)
     decoders = np.where((decoders < 1) & (prompts == 0), 1.0, decoders)
     held = np.maximum(passes.blocks * float(requests.block_tokens) - prompts * (past + new), 0.0)
-    checked = 1.0 + deployment.drafted
-    return Part(decoders, checked, held / np.maximum(decoders, 1.0), checked), Part(prompts, new, past)
+    checked, ranks = 1.0 + deployment.drafted, float(deployment.ranks)
+    return (Part(decoders * ranks, checked, held / np.maximum(decoders, 1.0), checked),
+            Part(prompts * ranks, new, past))
 
 
 def _through(deployment: Deployment, pass_: Pass, layout: Layout) -> PassTime:

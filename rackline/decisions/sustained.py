@@ -22,7 +22,7 @@ def sustained_rate(requests: Requests, deployment: Deployment, seed: int = 0) ->
     Few requests are repeated until they are many for the sequences that run at once; those that share prefixes are
     not, and all the time from the first arrival to the last answer counts. Ignores: who waits for whom.
     """
-    slots = deployment.limits.sequences * int(deployment.layout.replicas)
+    slots = deployment.limits.sequences * deployment.ranks * int(deployment.layout.replicas)
     most = FEWER if _slow(deployment) else MOST
     some = waiting_all(requests, min(max(MANY * slots, min(len(requests.input), ENOUGH)), most))
     log = simulate(some, deployment, seed=seed)

@@ -33,7 +33,7 @@ class Served:
 
 def served(run: ServingRun) -> Served:
     """The run simulated twice: as the roofline has it, and stretched."""
-    deployment, requests = deployment_of(run), requests_of(run.trace)
+    deployment, requests = deployment_of(run), asked(run)
     log = simulate(requests, deployment)
     factor = stretch(requests, deployment, float(measured(run)[TIMES[2]].mean()))
     return Served(run, deployment, log, factor, simulate(requests, _stretched(deployment, factor)))
@@ -45,8 +45,15 @@ def deployment_of(run: ServingRun) -> Deployment:
     Ignores: the run's prefix cache, as its log has no hashes of prompts.
     """
     layout = read(Param("layout", "", "layout"), run.layout)
-    return Deployment(model(run.model), machine(run.machine, run.chips), layout,
-                      Limits(run.sequences, run.tokens, kv_blocks=run.kv_blocks))
+    weights, kv = run.formats
+    return Deployment(model(run.model).with_formats(weights=weights, kv=kv), machine(run.machine, run.chips), layout,
+                      Limits(run.sequences, run.tokens, "reserved" if run.reserved else "chunked",
+                             kv_blocks=run.kv_blocks, ranks="apart"))
+
+
+def asked(run: ServingRun) -> Requests:
+    """The run's requests at the moments when the engine queued them."""
+    return replace(requests_of(run.trace), block_tokens=run.block_tokens)
 
 
 def _stretched(deployment: Deployment, factor: float) -> Deployment:

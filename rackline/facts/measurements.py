@@ -51,6 +51,7 @@ class Load:
     """Prompt and output tokens, sequences, cached tokens; `context_text` is what is printed where that is no number.
 
     rate: requests per second offered; None for clients that each wait for their answer. requests: how many completed.
+    text: what is printed where the number of clients is none.
     """
 
     input: float | None = None
@@ -61,6 +62,7 @@ class Load:
     context_text: str = ""
     rate: float | None = None
     requests: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -266,8 +268,19 @@ def _sizes(row: dict[str, str], where: str) -> Sizes:
 
 
 def _load(row: dict[str, str], where: str) -> Load:
+    clients, text = _clients(row, where), row.get("concurrency", "")
+    rate, requests = (None, None) if clients is not None else _open_loop(text)
     return Load(_tokens(row, "isl", where), _tokens(row, "osl", where), _whole(row, "batch", where, 1),
-                _clients(row, where), _maybe(row.get("context")), row.get("context", ""))
+                clients, _maybe(row.get("context")), row.get("context", ""), rate, requests,
+                text if clients is None else "")
+
+
+def _open_loop(text: str) -> tuple[float | None, int | None]:
+    """Requests a second and how many, from words such as "300 reqs, 10 req/s arrivals"."""
+    rate = re.search(r"(\d+(?:\.\d+)?)\s*(?:reqs?|requests?)\s*(?:/|per|a)\s*s", text, re.I)
+    count = re.search(r"(\d[\d,]*)\s*(?:reqs|requests)\b(?!\s*(?:/|per|a)\s*s)", text, re.I)
+    number = _maybe(rate[1]) if rate else None
+    return number or None, (int(count[1].replace(",", "")) or None) if count else None
 
 
 def _whole(row: dict[str, str], name: str, where: str, low: int = 0) -> int | None:

@@ -12,7 +12,9 @@ from rackline.errors import BadInput
 from rackline.facts.benchmarks import read_results
 from rackline.facts.benchmarks.found import RATE, SECONDS
 from rackline.facts.measurements import Measured, measurement_names, measurements, measurements_in, read_sound
+from rackline.facts.run_logs import is_run_log, read_runs
 from rackline.facts.text_files import separator
+from rackline.facts.vllm_logs import ServingRun
 
 _DATA = Path(__file__).parent / "data" / "calibration"
 _SAMPLES = ("inferencex-sample", "trtllm-overview-sample")  # parts of the whole tables here
@@ -22,11 +24,12 @@ _SPANS = {"seconds": SECONDS, "tokens/s": RATE}
 
 @dataclass(frozen=True)
 class Observations:
-    """Rows, and where and why others could not be read."""
+    """Rows, where and why others could not be read, and whole logs of runs."""
 
     name: str
     rows: tuple[Measured, ...]
     faults: tuple[tuple[str, str], ...] = ()
+    runs: tuple[ServingRun, ...] = ()
 
 
 @cache
@@ -40,8 +43,16 @@ def bundled() -> Observations:
 
 
 def observations(path: str | Path) -> Observations:
-    """The rows of a file: a table of measurements, or a benchmark's results; BadInput where none can be used."""
+    """The rows of a table of measurements, of a benchmark's results or of runs' logs; BadInput where none is sound."""
     file = Path(path)
+    try:
+        logged = file.is_dir() or is_run_log(file)
+    except (OSError, ValueError):  # a name too long, or with a null byte in it
+        logged = False
+    if logged:
+        read = read_runs(file)
+        return Observations(file.resolve().name, (), tuple(fault for _, faults in read for fault in faults),
+                            tuple(run for run, _ in read))
     if not _is_table(file):
         found = read_results(file)
         return Observations(file.name, found.rows, tuple((s.where, s.reason) for s in found.skipped))

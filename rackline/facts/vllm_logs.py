@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,18 @@ class ServingRun:
     first_token: np.ndarray
     finish: np.ndarray
     seconds: np.ndarray  # (moments, 3): second, requests running, requests waiting
+    formats: tuple[str | None, str | None] = (None, None)  # of weights and KV cache where the model's were not used
+    reserved: bool = False  # a prompt is admitted only if all of it finds memory
+    offered: float = 1.0  # requests a second that its arrivals were drawn at; those drawn may differ
+
+
+def reserves(version: str) -> bool:
+    """Whether vLLM of a version admits a prompt only if all of it finds memory (scheduler_reserve_full_isl).
+
+    Source: resolved_config of the bundled log of vLLM 0.19.0, where nobody had asked for it.
+    """
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    return numbers >= [0, 19]
 
 
 def run_names() -> list[str]:

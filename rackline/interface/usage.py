@@ -21,7 +21,7 @@ COMMON = {
 _TAKES = {
     "tokens": "TOKENS", "seconds": "SECONDS", "bytes": "BYTES", "dollars_per_hour": "$/H", "ratio": "RATIO",
     "count": "N", "int": "N", "count_range": "N|RANGE", "token_range": "TOKENS|RANGE",
-    "format": "FORMAT", "path": "FILE", "machine": "MACHINE",
+    "format": "FORMAT", "path": "FILE", "place": "PATH", "machine": "MACHINE",
     "model": "MODEL", "layout": "SIZES", "flag": "", "new_file": "FILE", "trace": "FILE", "number": "X",
     "tiers": "TIERS", "kept_file": "FILE", "priced_tiers": "TIERS|FILE", "machines": "MACHINES", "models": "MODELS",
     "routing": "RULE|FILE", "dollars": "$", "dollars_per_byte": "$/GB",

@@ -46,8 +46,8 @@ def total_pages(engine):
 
 
 @settings(max_examples=150, deadline=None)
-@given(shared_traffic(), st.integers(15, 40), st.sampled_from(["chunked", "whole"]), st.integers(0, 3),
-       st.sampled_from(["lru", "fifo"]))
+@given(shared_traffic(), st.integers(15, 40), st.sampled_from(["chunked", "reserved", "whole"]),
+       st.integers(0, 3), st.sampled_from(["lru", "fifo"]))
 def test_no_page_is_lost_or_shared_wrongly(traffic, blocks, admission, drafted, eviction):
     served = deployment(0.01, sequences=5, tokens=24, admission=admission, prefix_caching=True, kv_blocks=blocks)
     tiers = (KvTier("host", 8 * 8 * LLAMA.kv_bytes_per_token(), 1e9, 1e-4, eviction),)
@@ -173,3 +173,27 @@ def test_an_unbounded_prefix_cache_reuses_the_published_share_of_the_mooncake_tr
     limits = Limits(sequences=10**6, tokens=10**9, prefix_caching=True, kv_blocks=10**7)
     log = simulate(traffic, Deployment(LLAMA, DGX, Layout(), limits, Constant(1e-6)))
     assert round(100 * log.cached.sum() / traffic.input.sum(), 1) == 37.4
+
+
+# ---- data ranks
+
+
+def test_ranks_apart_end_their_passes_together_and_hold_their_own_limits():
+    layout = Layout(data=2)
+    served = deployment(0.01, layout, sequences=4, tokens=16, kv_blocks=40, ranks="apart")
+    log = simulate(requests(np.zeros(16), 12, 5), served)
+    assert log.passes.replica.max() == 0
+    starts, counts = np.unique(log.passes.start, return_counts=True)
+    assert np.all(counts == 2)
+    assert np.allclose(np.diff(starts), 0.01)
+    assert log.passes.decoding.max() <= 4
+    assert simulate(requests(np.zeros(16), 12, 5), replace(served, limits=replace(
+        served.limits, sequences=8, tokens=32, kv_blocks=80, ranks="together"))).finish.max() <= log.finish.max()
+
+
+def test_a_prompt_on_one_rank_delays_the_tokens_of_the_other():
+    served = Deployment(LLAMA, DGX, Layout(data=2), Limits(8, 4096, ranks="apart"))
+    alone = simulate(requests([0.0], 64, 200), served)
+    disturbed = simulate(requests([0.0, 0.3], [64, 4000], [200, 2]), served)
+    assert disturbed.replica.tolist() == [0, 0]
+    assert disturbed.finish[0] > alone.finish[0] + 0.5 * (disturbed.first_token[1] - 0.3)

@@ -95,9 +95,11 @@ def deployments(draw):
     name = draw(st.sampled_from(["llama-3.1-8b", "mistral-7b", "deepseek-v3", "gemma-3-27b", "qwen3-next-80b-a3b"]))
     layout = replace(SERVED[name], replicas=draw(st.integers(1, 3)), pipeline=draw(st.sampled_from([1, 1, 2])))
     train = draw(st.sampled_from([0.0, 0.0, 0.05]))
-    limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), draw(st.sampled_from(["chunked", "whole"])),
+    admission = draw(st.sampled_from(["chunked", "reserved", "whole"]))
+    limits = Limits(draw(st.integers(4, 30)), draw(st.integers(30, 200)), admission,
                     prefix_caching=draw(st.booleans()), kv_blocks=draw(st.integers(300, 900)),
-                    batching="train" if train else "continuous", interval=train)
+                    batching="train" if train else "continuous", interval=train,
+                    ranks=draw(st.sampled_from(["together", "apart"])))
     routing = draw(st.sampled_from(["round-robin", "least-loaded", "prefix-aware"]))
     prefill = draw(st.sampled_from([None, None, replace(layout, replicas=draw(st.integers(1, 2)))]))
     return Deployment(model(name), machine("gb200-nvl72"), layout, limits, routing=routing, prefill=prefill)
@@ -108,6 +110,7 @@ def deployments(draw):
 def test_the_compiled_loop_equals_the_readable_one(wanted, served):
     # pages in proportion to the page's size, so that large ones run out as well
     blocks = served.limits.kv_blocks // wanted.block_tokens + 2 * int(served.layout.pipeline)
+    # with ranks apart these are a rank's own
     most = int((wanted.input + wanted.output).max()) // wanted.block_tokens + 1
     limits = replace(served.limits, kv_blocks=max(blocks, int(served.layout.pipeline) * most))
     served = replace(served, limits=limits)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rackline.decisions.accuracy import replays
 from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
@@ -52,15 +53,21 @@ def _of_serving(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predict
 JUDGES: dict[str, Judge] = {}
 
 
+def _judge_of(row: Measured) -> Judge:
+    return replays.of_rows if replays.is_replay(row) else JUDGES.get(row.metric, _of_serving)
+
+
 def judge(found: Observations, by: Calibration | None = None) -> Judged:
     """Every row predicted by a calibration, or the reason why not."""
     by = by or calibration()
     predicted: list[Predicted] = []
     refused: list[tuple[Measured, str]] = []
-    for who, rows in _gathered(found.rows, lambda row: JUDGES.get(row.metric, _of_serving)).items():
+    for who, rows in _gathered(found.rows, _judge_of).items():
         made, left = who(rows, by)
         predicted += made
         refused += left
+    for run in found.runs:
+        predicted += replays.of_run(run, by)
     return Judged(found.name, tuple(predicted), tuple(refused), found.faults)
 
 

@@ -81,7 +81,7 @@ class Setting:
 
 def setting(row: Measured) -> Setting:
     """A served row's setting; Refused with the reason where the row does not say enough."""
-    served, machine = _model(row), _machine(row)
+    served, machine = served_model(row), served_machine(row)
     load, notes = row.load, row.sizes.notes
     if not load.input or not load.output:
         raise Refused("prompt and output lengths not stated")
@@ -127,7 +127,8 @@ def known_model(row: Measured) -> str:
     return name
 
 
-def _model(row: Measured) -> Model:
+def served_model(row: Measured) -> Model:
+    """A row's model in its number formats; Refused where one is not known."""
     weights = row.formats.weights.lower()
     if weights not in _WEIGHTS:
         raise Refused(f"number format of the weights not known: {row.formats.weights}")
@@ -159,7 +160,8 @@ def _in_formats(name: str, weights: str, kv: str | None) -> Model:
     return replace(plain, formats=MappingProxyType(formats)).with_formats(kv=kv)
 
 
-def _machine(row: Measured) -> Machine:
+def served_machine(row: Measured) -> Machine:
+    """A row's machine with its chips; Refused where there is none."""
     try:
         found = measured_machine(row)
         return found or named_machine(row.hardware.lower(), row.chips)

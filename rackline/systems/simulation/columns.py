@@ -10,8 +10,10 @@ NO_CAP = 2**60
 (REQUEST, BASE, LAST, PREVIOUS, NEXT, BUCKET_PREVIOUS, BUCKET_NEXT, GENERATED, PAST, KNOWN, NEW,
  HELD, HASHED, SLOT_FIELDS) = range(14)
 # entries of Core.limit; ROUTE: 0 in turn, 1 least loaded, 2 by prefix. MOST: rows of the pass log. HANDED: 1 where
-# prompts come with their cache. HASHES: different blocks, 0 where none are shared
-(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, ROUTE, MOST, HANDED, HASHES, LIMITS) = range(12)
+# prompts come with their cache. HASHES: different blocks, 0 where none are shared. RESERVED: 1 where all of a prompt
+# must find pages. GROUPS: of engines that start together
+(SEQUENCES, TOKENS, WHOLE, BLOCK, RING, ENGINES, REPLICAS, ROUTE, MOST, HANDED, HASHES, RESERVED, GROUPS,
+ LIMITS) = range(14)
 # columns of Core.block
 REFERENCES, OLDER, YOUNGER = range(3)
 ENDS, WAKES = range(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,16 @@ class CompiledClock:
         share = rank_share(totals[0], self.data)
         x = np.array([1.0, *(share * t for t in totals)])
         return float(pass_seconds(self.coefficients, x, int(totals[1])))
+
+
+def of_one_rank(clock: CompiledClock) -> CompiledClock:
+    """The clock of one data rank's own pass, beside others as full as it.
+
+    Ignores: that experts of a group serve the tokens of ranks that are less full.
+    """
+    coefficients = clock.coefficients
+    table = np.ascontiguousarray(coefficients.table[:, ::clock.data])
+    return replace(clock, coefficients=coefficients._replace(table=table), data=1)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ def core_of(pool: Pool, asked: Asked, routing: str, engines: int, handed: bool =
     interval = pool.limits.interval if pool.limits.batching == "train" else 0.0
     core = Core(
         limit=np.array([s, pool.limits.tokens, pool.limits.admission == "whole", pool.block_tokens, ring, e,
-                        pool.replicas, ROUTES.index(routing), rows, handed, hashes]),
+                        pool.replicas, ROUTES.index(routing), rows, handed, hashes,
+                        pool.limits.admission == "reserved", pool.groups]),
         pace=np.array([pool.pipeline, interval]), feature=np.array(pool.clock.features, dtype=float).reshape(-1, 5),
         scale=scale, cap=caps, clock=pool.clock.coefficients, data=np.array([pool.clock.data]),
         engine=_whole(e, col.ENGINE_FIELDS), time=np.full((e, 2), np.inf), slot=_whole(e * s, col.SLOT_FIELDS),

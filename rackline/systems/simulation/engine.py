@@ -116,7 +116,8 @@ def enter(engine: Engine, s: Sequence, now: float, left: int, alone: bool) -> in
         return None
     shared = min(found, s.prompt // block)
     kept = sum(key in pages.kept for key in s.hashes[:shared])
-    if -(-(past + new) // block) - shared > pages.free + len(pages.kept) - kept:
+    asks = past + max(rest, new) if engine.pool.limits.admission == "reserved" else past + new
+    if -(-asks // block) - shared > pages.free + len(pages.kept) - kept:
         return None
     pages.share(s, shared)
     pages.grow(s, past + new)

@@ -26,7 +26,8 @@ _departure = inlined(policies.departure)
 def run_fast(core: Core, asked: Asked, book: Book) -> None:
     """Serves all requests."""
     engines = core.limit[col.ENGINES]
-    cruising = core.pace[1] <= 0.0 and (engines == 1 or len(asked.child_start) == 0)
+    groups = core.limit[col.GROUPS]
+    cruising = core.pace[1] <= 0.0 and (engines == 1 or (groups == engines and len(asked.child_start) == 0))
     coming = next_arrival(core, asked)
     while True:
         now = coming
@@ -38,11 +39,27 @@ def run_fast(core: Core, asked: Asked, book: Book) -> None:
             if core.time[e, col.ENDS] <= now:
                 _end_pass(core, asked, book, e, now)
         coming = arrive_until(core, asked, book, now)
-        for e in range(engines):
+        for e in range(groups):
             if core.time[e, col.ENDS] == np.inf:
-                _start_pass(core, asked, book, e, now)
+                _start_group(core, asked, book, e, now)
                 if cruising:
                     _cruise(core, e, coming)
+
+
+@inlined
+def _start_group(core: Core, asked: Asked, book: Book, group: int, now: float) -> None:
+    """Starts the passes of idle ranks, which end with the longest of them, those without work too."""
+    engines, groups, last = core.limit[col.ENGINES], core.limit[col.GROUPS], -1.0
+    for e in range(group, engines, groups):
+        _start_pass(core, asked, book, e, now)
+        if core.time[e, col.ENDS] != np.inf:
+            last = max(last, core.time[e, col.ENDS])
+    if last < 0.0:
+        return
+    for e in range(group, engines, groups):
+        if core.time[e, col.ENDS] == np.inf:
+            core.engine[e, col.STEPS] = core.engine[e, col.JOINING] = 0
+        core.time[e, col.ENDS] = last
 
 
 @inlined
@@ -135,7 +152,10 @@ def _admit(core: Core, asked: Asked, book: Book, e: int, now: float, left: int) 
         new = known - past if limit[col.WHOLE] else min(known - past, left)
         pages = (past + new + limit[col.BLOCK] - 1) // limit[col.BLOCK] - blocks
         room = engine[e, col.FREE] + engine[e, col.KEPT] - (kept(core, asked, e, request, blocks) if blocks else 0)
-        if (new > left and engine[e, col.JOINING] > 0) or pages > room:
+        asks = pages
+        if limit[col.RESERVED]:
+            asks = (known + limit[col.BLOCK] - 1) // limit[col.BLOCK] - blocks
+        if (new > left and engine[e, col.JOINING] > 0) or asks > room:
             return
         if engine[e, col.BACK] > 0:
             engine[e, col.BACK] -= 1

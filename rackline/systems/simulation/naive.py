@@ -81,10 +81,22 @@ def step(world: World) -> bool:
             end_pass(world, number, engine, now)
     while world.arrivals and world.arrivals[0][0] <= now:
         arrive(world, *heapq.heappop(world.arrivals))
-    for engine in engines:
-        if engine.ends == NEVER:
-            start_pass(engine, world.book, now)
+    for pool in world.pools:
+        groups = pool[0].pool.groups
+        for first in pool[:groups]:
+            if first.ends == NEVER:
+                start_together(pool[first.index::groups], world.book, now)
     return True
+
+
+def start_together(ranks: list[Engine], book: Book, now: float) -> None:
+    """Starts the passes of idle ranks that wait for one another: all end with the longest."""
+    for engine in ranks:
+        start_pass(engine, book, now)
+    last = max((engine.ends for engine in ranks if engine.ends < NEVER), default=NEVER)
+    if last < NEVER:
+        for engine in ranks:
+            engine.ends, engine.wakes = last, NEVER
 
 
 def arrive(world: World, now: float, request: int, pool: int) -> None:

@@ -11,7 +11,7 @@ from rackline.errors import BadInput
 from rackline.systems.layout import Layout
 from rackline.systems.memory import cache_bytes, state_bytes, usable_bytes, weight_bytes
 from rackline.systems.serving import Kind, Server, Workload, transfer_time
-from rackline.systems.simulation.compiled import CompiledClock, compile_clock
+from rackline.systems.simulation.compiled import CompiledClock, compile_clock, of_one_rank
 from rackline.systems.simulation.records import Deployment, Limits, Requests
 
 FAR = 2.0**40  # tokens beyond every window
@@ -24,7 +24,8 @@ class Pool:
 
     A pass of an engine lasts pipeline × stage time, while the other engines' passes fill the other stages. Requests
     are dealt to engines; pages and sequences of a replica are cut evenly over its engines, so that these are
-    independent. blocks, limits.sequences: of one engine.
+    independent. blocks, limits.sequences: of one engine. ranks: engines that start their passes together, when the
+    longest pass of the last ones has ended.
     """
 
     clock: CompiledClock
@@ -35,11 +36,17 @@ class Pool:
     block_tokens: int
     drafted: int = 0
     acceptance: float = 0.0
+    ranks: int = 1
+
+    @property
+    def groups(self) -> int:
+        """Groups of engines that start together; engine e belongs to group e % groups."""
+        return self.replicas * self.pipeline
 
     @property
     def engines(self) -> int:
         """Engines of all replicas; engine e belongs to replica e % replicas."""
-        return self.replicas * self.pipeline
+        return self.groups * self.ranks
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def prepare(requests: Requests, deployment: Deployment) -> Prepared:
     longest = requests.input + requests.output - 1 + deployment.drafted
     _check_context(requests, deployment)
     if deployment.tiers and deployment.limits.admission == "whole":
-        raise BadInput("admission", "must be chunked where KV tiers load blocks back", "whole")
+        raise BadInput("admission", "must be chunked or reserved where KV tiers load blocks back", "whole")
     if deployment.prefill is None:
         return Prepared((_pool(requests, deployment, deployment.layout, deployment.limits, longest),))
     early = deployment.prefill_limits or deployment.limits
@@ -74,15 +81,23 @@ def _transfer(requests: Requests, deployment: Deployment) -> np.ndarray:
 
 def _pool(requests: Requests, deployment: Deployment, layout: Layout, limits: Limits, longest: np.ndarray) -> Pool:
     check_limits(limits, deployment.drafted)
-    blocks, sequences = kv_memory(deployment, layout, limits, int(longest.max()), requests.block_tokens)
-    pipeline = int(layout.pipeline)
-    blocks, sequences = blocks // pipeline, max(1, min(limits.sequences, sequences) // pipeline)
+    pipeline, ranks = int(layout.pipeline), int(layout.data) if limits.ranks == "apart" else 1
+    whole = all_ranks(limits, ranks)
+    blocks, sequences = kv_memory(deployment, layout, whole, int(longest.max()), requests.block_tokens)
+    parts = pipeline * ranks
+    blocks, sequences = blocks // parts, max(1, min(whole.sequences, sequences) // parts)
     _check_fits(requests, longest, blocks)
-    alone = 0 if limits.admission == "chunked" else int(longest.max()) + 1
+    alone = int(longest.max()) + 1 if limits.admission == "whole" else 0
     most = max(alone, min(limits.tokens, int(longest.sum()) + len(longest) * (deployment.drafted + 1)))
-    clock = compile_clock(deployment, most, layout)
-    return Pool(clock, replace(limits, sequences=sequences), blocks, int(layout.replicas), pipeline,
-                requests.block_tokens, deployment.drafted, deployment.acceptance)
+    clock = compile_clock(deployment, most * ranks, layout)
+    return Pool(clock if ranks == 1 else of_one_rank(clock), replace(limits, sequences=sequences), blocks,
+                int(layout.replicas), pipeline, requests.block_tokens, deployment.drafted, deployment.acceptance, ranks)
+
+
+def all_ranks(limits: Limits, ranks: int) -> Limits:
+    """The limits of so many ranks together."""
+    blocks = None if limits.kv_blocks is None else limits.kv_blocks * ranks
+    return replace(limits, sequences=limits.sequences * ranks, kv_blocks=blocks)
 
 
 def kv_memory(deployment: Deployment, layout: Layout, limits: Limits, longest: int, block: int) -> tuple[int, int]:

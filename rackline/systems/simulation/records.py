@@ -14,7 +14,8 @@ from rackline.systems.clock import Clock, Roofline
 from rackline.systems.layout import Layout
 
 Batching = Literal["continuous", "train"]
-Admission = Literal["chunked", "whole"]
+Admission = Literal["chunked", "reserved", "whole"]
+Ranks = Literal["together", "apart"]
 Routing = Literal["round-robin", "least-loaded", "prefix-aware"]
 
 
@@ -49,15 +50,17 @@ class KvTier:
 
 @dataclass(frozen=True)
 class Limits:
-    """How an engine fills a pass, per replica."""
+    """How an engine fills a pass, per replica; with ranks apart, of each data rank."""
 
     sequences: int = 256  # sequences that run at once
     tokens: int = 2048  # new tokens of one pass, decoding ones included
-    admission: Admission = "chunked"  # whole: prompts are not cut, and run in passes without decoding
+    # reserved: cut like chunked ones, but in only when all of a prompt finds pages; whole: in passes without decoding
+    admission: Admission = "chunked"
     prefix_caching: bool = False
     kv_blocks: int | None = None  # pages of KV memory; None: what the memory ledger leaves
     batching: Batching = "continuous"
     interval: float = 0.0  # train: seconds between departures
+    ranks: Ranks = "together"  # apart: each data rank fills a pass of its own, and they wait for one another
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ class Deployment:
     drafted: int = 0
     acceptance: float = 0.0
     imbalance: float = 1.0
+
+    @property
+    def ranks(self) -> int:
+        """Data ranks that fill passes of their own; 1 where they fill one together."""
+        return int(self.layout.data) if self.limits.ranks == "apart" else 1
 
 
 @dataclass(frozen=True)
