@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from rackline.facts.formats import bytes_per_number, math_format
+from rackline.facts.formats import bytes_per_number
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured
 from rackline.facts.micro import micro_format, micro_levels, micro_machine
-from rackline.physics.collectives import (
-    all_gather_bytes,
-    all_reduce_bytes,
-    all_reduce_in_switch_bytes,
-    two_level_all_to_all_time,
-)
+from rackline.physics.collectives import two_level_all_to_all_time
+from rackline.systems.achieved import SENT, collective_wire, prefill_parts, product_parts
 from rackline.systems.efficiency import COLLECTIVE, DECODE, EXCHANGE, GEMM, PREFILL, Form
 
-TILE = 128.0  # rows and columns of a tile of the product, as the libraries have it on these chips
 FP8_SCALED = 1.0 + 4.0 / 128.0  # bytes of an fp8 number with a 4-byte scale per 128
 
 # this release's decode times on the A100 grow by a byte per 3.4 TB/s if the cache is of the stated bf16, 1.7 times what
@@ -93,7 +88,7 @@ def _gemm(row: Measured, machine: Machine) -> Point | str:
     if found is None:
         return f"number format not known: {row.formats.compute}"
     work = 2.0 * m * n * k
-    parts = gemm_parts(machine, found, (m, n, k), groups)
+    parts = product_parts(machine, found, (m, n, k), groups)
     if best or row.engine.startswith("DeepGEMM"):  # they are handed activations that are rounded already
         parts["quantise"] = 0.0
     # DeepGEMM's kernels are of a kind of their own
@@ -103,22 +98,6 @@ def _gemm(row: Measured, machine: Machine) -> Point | str:
     if kind == "fp8 DeepGEMM":  # a month of work between the releases' tables: up to 1.3 times as fast
         levels = (f"{levels[0]}, {' '.join(row.engine.split()[1:3])}", *levels)
     return _timed(row, GEMM, levels, f"{n:g} {k:g} {groups:g}", (parts, work, parts["bytes"]))
-
-
-def gemm_parts(machine: Machine, formats: tuple[str, str, str, str], shape: tuple[float, float, float],
-               groups: float = 1.0) -> dict[str, float]:
-    """Seconds of a product's parts at the datasheet's rates, and its bytes; shape is (m, n, k).
-
-    tiles: one tile of 128 × 128 on the whole chip, times the tiles in flight that is one wave of the chip's units.
-    """
-    (m, n, k), (weights, activations, arithmetic, _) = shape, formats
-    rate = machine.chip.flops[math_format(arithmetic, dict(machine.chip.flops))].value
-    bandwidth = machine.chip.memory_bandwidth.value
-    inputs = m * k * bytes_per_number(activations)
-    moved = inputs + groups * n * k * bytes_per_number(weights) + 2.0 * m * n
-    rounding = 0.0 if activations in ("bf16", "fp16") else (2.0 * m * k + inputs) / bandwidth
-    return {"compute": 2.0 * m * n * k / rate, "memory": moved / bandwidth, "tiles": 2.0 * TILE * TILE * k / rate,
-            "quantise": rounding, "output": 2.0 * m * n / bandwidth, "bytes": moved}
 
 
 def _text_shape(row: Measured) -> dict[str, float]:
@@ -159,21 +138,6 @@ def _attention(row: Measured, machine: Machine) -> Point | str:
     return _timed(row, PREFILL, _levels("prefill attention", machine, kind), shape, (parts, 0.0, 0.0))
 
 
-def prefill_parts(machine: Machine, stored: tuple[str, str, str, str], prompt: tuple[float, float],
-                  heads: tuple[float, float, float]) -> dict[str, float]:
-    """Seconds of causal attention over prompts of (sequences, tokens) with (heads, KV heads, width of a head).
-
-    Scores count below the diagonal only. With an fp8 cache the products are at fp8's rate: with bf16's, the measured
-    times of fp8 caches would be below the arithmetic. Memory: queries, keys and values are read and written once by
-    the kernel that rotates them, then read by attention, and its output is written, in bf16.
-    """
-    (batch, tokens), (count, cached, head) = prompt, heads
-    rate = machine.chip.flops[math_format(stored[0], dict(machine.chip.flops))].value
-    flops = 4.0 * batch * count * head * tokens * (tokens + 1.0) / 2.0
-    numbers = batch * tokens * head * (3.0 * (count + 2.0 * cached) + count)
-    return {"compute": flops / rate, "memory": 2.0 * numbers / machine.chip.memory_bandwidth.value}
-
-
 # ---- collectives
 
 
@@ -183,32 +147,12 @@ def _collective(row: Measured, machine: Machine) -> Point | str:
     if not n or g < 2:
         return "size or chips not stated"
     name = next(name for name in _COLLECTIVES if row.metric.startswith(_COLLECTIVES[name]))
-    inside = machine.scale_up.bandwidth.value if machine.scale_up else 0.0
-    box = float(machine.node or machine.domain)
-    if not inside or row.metric.endswith(("GB", "MB")):
-        return "no network of known bandwidth" if not inside else "several messages at once"
-    if g > box and machine.domain <= box:
-        return _across(row, machine, (n, g, box))
-    in_switch = _adds_in_switch(row, machine, name, g)
-    wire = (all_reduce_in_switch_bytes if in_switch else _BYTES[name])(n, g) / inside
-    kind = f"{name}{' in the switch' if in_switch else ''}"
+    if machine.scale_up is None:
+        return "no network of known bandwidth"
+    if g > machine.domain and machine.scale_out is None:
+        return "more chips than its networks join"
+    kind, wire = collective_wire(machine, name, n, g, g, switch="ENABLE=0" not in row.engine)
     return _collected(row, machine, (kind, wire, n, g))
-
-
-def _adds_in_switch(row: Measured, machine: Machine, name: str, g: float) -> bool:
-    """Where the switch can add, NCCL lets it for more than two chips unless it is told not to."""
-    network = machine.scale_up
-    return name == "all_reduce" and network is not None and network.reduces and g > 2 and "ENABLE=0" not in row.engine
-
-
-def _across(row: Measured, machine: Machine, sizes: tuple[float, float, float]) -> Point | str:
-    """An all-reduce over several boxes: added inside, across, and spread inside, all at once in pieces."""
-    n, g, box = sizes
-    if machine.scale_out is None or not row.metric.startswith("allreduce") or machine.scale_up is None:
-        return "a collective over several boxes that is no all-reduce"
-    inside, outside = machine.scale_up.bandwidth.value, machine.scale_out.bandwidth.value
-    wire = max(all_reduce_bytes(n, box) / inside, all_reduce_bytes(n / box, g / box) / outside)
-    return _collected(row, machine, ("all_reduce over boxes", wire, n, g))
 
 
 def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, float]) -> Point:
@@ -217,7 +161,7 @@ def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, 
     timed_by = row.engine.split(" ")[0] or "unnamed"
     special, *general = _levels("collective", machine, kind)
     levels = (f"{special}, timed by {timed_by}", special, *general)
-    factor = {"algbw": n, "busbw": n * _BUS[kind.split(" ")[0]](1.0, g)}.get(row.metric.rpartition("_")[2], 1.0)
+    factor = {"algbw": n, "busbw": n * SENT[kind.split(" ")[0]](1.0, g)}.get(row.metric.rpartition("_")[2], 1.0)
     power = -1 if row.unit == "bytes/s" else 1
     seconds = factor / row.value if power < 0 else row.value
     return Point(row, COLLECTIVE, levels, f"{n:g}", {"wire": wire}, seconds, g, factor, power)
@@ -225,11 +169,6 @@ def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, 
 
 _COLLECTIVES = {"all_reduce": ("all_reduce", "allreduce"), "all_gather": ("all_gather", "allgather"),
                 "reduce_scatter": ("reduce_scatter", "reducescatter"), "all_to_all": ("alltoall", "all_to_all")}
-_BYTES: dict[str, Callable[[float, float], float]] = {
-    "all_reduce": all_reduce_bytes, "all_gather": all_gather_bytes, "reduce_scatter": all_gather_bytes,
-    "all_to_all": all_gather_bytes}
-_BUS = _BYTES  # nccl-tests' bus bandwidth: bytes that a ring without switches would send
-
 
 # ---- dispatch and combine of experts
 
