@@ -10,6 +10,7 @@ from pathlib import Path
 from rackline.errors import BadInput
 from rackline.facts.benchmarks import read_results
 from rackline.facts.measurements import Measured, measurement_names, measurements, measurements_in, read_sound
+from rackline.facts.micro import micro, micro_names
 
 _DATA = Path(__file__).parent / "data" / "calibration"
 _SAMPLES = ("inferencex-sample", "trtllm-overview-sample")  # parts of the whole tables here
@@ -33,6 +34,13 @@ def bundled() -> Observations:
             measurements_in(gzip.decompress(path.read_bytes()).decode("utf-8"), name)]
     rows += [row for name in measurement_names() if name not in _SAMPLES for row in measurements(name)]
     return Observations("the bundled measurements", tuple(rows))
+
+
+@cache
+def everything() -> Observations:
+    """Every bundled measurement: of serving speeds, of kernels and of collectives."""
+    rows = [row for name in micro_names() for row in micro(name)]
+    return Observations("the bundled measurements", (*bundled().rows, *rows))
 
 
 def observations(path: str | Path) -> Observations:

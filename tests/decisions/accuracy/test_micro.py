@@ -109,7 +109,7 @@ QUICK = settings(max_examples=80, deadline=None)
 
 def drawn(draw, form):
     values = {name: draw(SHARE) for name in form.coefficients}
-    values |= {"fixed": draw(st.floats(0.0, 1e-3)), "tiles": draw(st.floats(0.0, 500.0))}
+    values |= {"fixed": draw(st.floats(0.0, 1e-3)), "depth": draw(st.floats(0.0, 1e-3))}
     values["joint"] = draw(st.floats(0.3, 1.0))
     values |= {name: draw(st.floats(-1.0, 1.0)) for name in EXPONENTS}
     return values, {name: draw(SECONDS) for name in (*form.overlapping, *form.added)}
@@ -123,15 +123,15 @@ def test_an_achieved_time_is_never_below_the_datasheets_and_grows_with_every_par
     group = data.draw(st.sampled_from([2.0, 8.0, 64.0]))
     time = achieved_time(form, parts, values, group)
     assert math.isfinite(time)
-    assert time >= max(seconds for name, seconds in parts.items() if name not in ("tiles", "output")) * (1 - 1e-9)
+    assert time >= max(seconds for name, seconds in parts.items() if name not in ("depth", "output")) * (1 - 1e-9)
     name = data.draw(st.sampled_from(sorted(parts)))
     assert achieved_time(form, parts | {name: 2 * parts[name]}, values, group) >= time * (1 - 1e-12)
 
 
 def test_with_every_share_at_one_and_nothing_fixed_a_product_is_within_the_rooflines_max_and_sum():
     form = FORMS["gemm"]
-    values = dict.fromkeys(form.coefficients, 1.0) | {"fixed": 0.0, "tiles": 0.0}
-    time = achieved_time(form, {"compute": 3.0, "memory": 4.0, "tiles": 1.0, "quantise": 0.0, "output": 0.0}, values)
+    values = dict.fromkeys(form.coefficients, 1.0) | {"fixed": 0.0, "depth": 0.0}
+    time = achieved_time(form, {"compute": 3.0, "memory": 4.0, "depth": 1.0, "quantise": 0.0, "output": 0.0}, values)
     assert time == pytest.approx(5.0)
 
 
@@ -143,7 +143,7 @@ def test_a_share_stays_a_share_in_any_group(share, growth, group):
 
 
 @QUICK
-@given(value=st.floats(0.01, 0.99), name=st.sampled_from(["compute", "fixed", "tiles", "wire_growth"]))
+@given(value=st.floats(0.01, 0.99), name=st.sampled_from(["compute", "fixed", "depth", "wire_growth"]))
 def test_free_and_bounded_are_inverse(value, name):
     assert bounded(name, free(name, value)) == pytest.approx(value)
 
