@@ -18,7 +18,7 @@ from rackline.facts.measurements import Measured, measurements_in
 
 _DATA = Path(__file__).parent / "data" / "micro"
 COEFFICIENTS = Path(__file__).parent / "data" / "calibration" / "micro.toml"
-WAYS = (" over boxes", " in the switch", " through the host")
+WAYS = (" over boxes", " in the switch", " through the host", " with a neighbour")
 _UNITS = {"fixed": "seconds", "depth": "seconds", "joint": "count", "fixed_growth": "count", "wire_growth": "count"}
 
 

@@ -23,6 +23,7 @@ from rackline.systems.efficiency import FORMS, REFERENCE_GROUP, achieved_time
 Number = Any
 Stored = tuple[str, str, str, str]  # weights, activations, arithmetic, and the kind whose coefficients it has
 TIMED_BY = "NCCL"  # kernels back to back; other benchmarks count up to 20 µs of launching with each
+HOST, NEIGHBOUR = " through the host", " with a neighbour"  # two chips may share a root; more pass through the host
 KINDS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 
 
@@ -170,7 +171,7 @@ def collective_wire(machine: Machine, kind: str, payload: Number, group: Number,
     network = machine.scale_up
     if switch and kind == "all_reduce" and network is not None and network.reduces and largest > 2:
         return f"{kind} in the switch", collectives.all_reduce_in_switch_bytes(payload, group) / inside
-    through = " through the host" if network is not None and network.kind == "host" else ""
+    through = "" if network is None or network.kind != "host" else NEIGHBOUR if largest == 2 else HOST
     return f"{kind}{through}", SENT[kind](payload, group) / inside
 
 

@@ -34,8 +34,8 @@ class Form:
         return ("fixed", *self.overlapping, *self.added, *joint, *over_groups)
 
 
-# a product's units step along its depth, however few they are; its operands are read while it computes; low-precision activations are
-# rounded by a kernel of their own first; some of the output is written when nothing is left to compute
+# a product's units step along its depth k, however few of them work; its operands are read while it computes;
+# low-precision activations are rounded by a kernel of their own first; some output is written after all is computed
 GEMM = Form("gemm", ("compute", "memory", "depth"), ("quantise", "output"))
 # positions are rotated and the cache is written by kernels of their own before attention
 PREFILL = Form("prefill attention", ("compute",), ("memory",), joint=True)
@@ -67,7 +67,7 @@ def achieved_time(form: Form, parts: Mapping[str, Number], given: Mapping[str, f
 
 
 def _part(name: str, part: Number, given: Mapping[str, float], group: Number) -> Number:
-    """Seconds of one part: of each step of the depth, of the output not hidden; else over the share that is achieved."""
+    """Seconds of one part: all steps of the depth, the output not hidden, else over the share that is achieved."""
     if name in ("depth", "output"):
         return part * given[name]
     if name != "wire":
@@ -95,5 +95,5 @@ def bounded(name: str, value: Number) -> Number:
     """The coefficient that a number without bounds stands for; the inverse of `free`."""
     if name in EXPONENTS:
         return value
-    value = np.clip(value, -40.0, 40.0)
+    value = np.minimum(np.maximum(value, -40.0), 40.0)
     return np.exp(value) if name in SCALES else 1.0 / (1.0 + np.exp(-value))

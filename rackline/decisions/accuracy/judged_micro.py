@@ -38,8 +38,9 @@ def _beside(one: MicroPrediction) -> Predicted:
 
 def _like(one: MicroPrediction) -> Like:
     """Its group stands for the model: what kind of kernel or collective it is."""
-    row, (what, _, kind) = one.row, one.point.levels[0].partition(": ")
+    row, point = one.row, one.point
     engine, _, version = row.engine.partition(" ")
     formats = row.formats.compute or row.formats.kv or row.formats.weights
-    return Like(row.source[:40], f"{what}: {kind.partition(' on ')[0]}", one.chip, engine or "not stated", version,
-                formats or "not stated", one.point.form.name, row.flag or (FASTER if one.faster else ""))
+    return Like(row.source[:40], f"{point.form.name}: {point.kind}", point.chip, engine or "not stated", version,
+                formats or "not stated", "collective" if point.form.groups else "kernel",
+                row.flag or (FASTER if one.faster else ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from rackline.decisions.accuracy.micro_fit import Fit, configuration, fit_points
+from rackline.decisions.accuracy.micro_left_out import basis_of
 from rackline.decisions.accuracy.micro_points import Point, faster, point
 from rackline.decisions.accuracy.micro_spread import Spread, spreads, wider
 from rackline.facts.measurements import Measured
@@ -60,11 +61,6 @@ class MicroPrediction:
         return max(self.point.value(end) for end in self.ends)
 
     @property
-    def chip(self) -> str:
-        """The bundled chip that it was measured on."""
-        return self.point.levels[0].partition(" on ")[2].partition(",")[0]
-
-    @property
     def faster(self) -> bool:
         """Whether it was measured faster than the datasheet's rate allows."""
         return faster(self.point)
@@ -103,8 +99,7 @@ def _predicted(row: Measured) -> MicroPrediction | Unpredictable:
     if not math.isfinite(seconds) or seconds <= 0:
         return Unpredictable(row, "size out of range")
     measured_size = not group.sizes or found.group in group.sizes
-    basis = "unseen" if " on " not in group.name else "seen" if group.name == found.levels[0] else "near"
-    basis = basis if measured_size or basis == "unseen" else "near"
+    basis = basis_of(group.name, found.levels, measured_size)
     spread = group.spread if measured_size else wider(group.spread, group.elsewhere)
     return MicroPrediction(found, seconds, spread, group.name, basis)
 

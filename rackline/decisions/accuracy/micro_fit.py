@@ -15,7 +15,7 @@ SPREAD = 0.1  # log seconds that a measurement is expected to be off by
 # how far a group may be expected from what it belongs to, in log or log-odds; exponents less
 LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
 START = {"fixed": 5e-6, "depth": 1e-9, "output": 0.3, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
-STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-6
+STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-5
 DEPTH = 6  # levels of groups
 INTERVAL = 1.645  # standard errors of a 90 % interval
 
@@ -177,7 +177,7 @@ def _looseness(form: Form, has_parent: bool) -> np.ndarray:
 
 
 def _residuals(data: _Data, vector: np.ndarray) -> np.ndarray:
-    """log(measured/predicted)."""
+    """log(measured/predicted), shape (points,); or (vectors, points) of vectors of shape (coefficients, vectors, 1)."""
     given = {name: bounded(name, x) for name, x in zip(data.form.coefficients, vector, strict=True)}
     return data.log_seconds - np.log(achieved_time(data.form, data.parts, given, data.group))
 
@@ -214,6 +214,7 @@ def _step(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray], damp
 def _curve(data: _Data, x: np.ndarray, loose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Second derivatives of half the cost, after Gauss and Newton, and the first of its part from the points."""
     here = _residuals(data, x)
-    slope = np.stack([(_residuals(data, x + shift) - here) / 1e-5 for shift in 1e-5 * np.eye(len(x))], axis=1)
+    shifted = x[:, None, None] + 1e-5 * np.eye(len(x))[:, :, None]
+    slope = ((_residuals(data, shifted) - here) / 1e-5).T
     weight = 1.0 / (SPREAD**2 * np.sqrt(1.0 + (here / SPREAD) ** 2))
     return slope.T @ (weight[:, None] * slope) + np.diag(loose**-2.0), slope.T @ (weight * here)

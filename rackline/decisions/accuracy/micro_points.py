@@ -39,6 +39,16 @@ class Point:
     factor: float = 1.0
     power: int = 1
 
+    @property
+    def kind(self) -> str:
+        """What kind of kernel or collective it is, whatever the chip."""
+        return self.levels[0].partition(": ")[2].partition(" on ")[0]
+
+    @property
+    def chip(self) -> str:
+        """The bundled chip that it was measured on."""
+        return self.levels[0].partition(" on ")[2].partition(",")[0]
+
     def value(self, seconds: float) -> float:
         """The row's value if the point took so many seconds."""
         return self.factor * seconds**self.power

@@ -63,7 +63,8 @@ def tables(judged: Judged, top: int) -> tuple[Table, ...]:
     return (metric, basis, group, _worst(judged, top), *_reasons(judged))
 
 
-_BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a chip of the family", "unseen": "never seen: pooled"}
+_BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a chip of the family",
+          "unseen": "never seen: pooled"}
 
 
 def _worst(judged: Judged, top: int) -> Table:
