@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from typing import Any
@@ -17,12 +16,14 @@ from rackline import units
 from rackline.decisions.accuracy.micro import (
     MicroPrediction,
     Unpredictable,
+    bundled_points,
     coefficients_text,
     fit_micro,
     predict_micro,
     spans,
 )
-from rackline.decisions.accuracy.micro_points import Point, point
+from rackline.decisions.accuracy.micro_left_out import LeftOut, left_out
+from rackline.decisions.accuracy.micro_points import Point
 from rackline.facts.micro import COEFFICIENTS, micro, micro_groups, micro_names
 
 PAGE = Path(__file__).with_name("micro.md")
@@ -31,31 +32,36 @@ DATE = "2026-11-22"
 FORMS = ("gemm", "prefill attention", "decode attention", "collective", "expert exchange")
 HEAD = """# Kernels and collectives: what they achieve
 
-{rows:,} published micro-benchmarks, {predicted:,} of them predicted by coefficients fitted to the same tables. The
-errors are therefore of points seen; the intervals, and the columns "left out", come from points that the fit had not
-seen: each group without one of its shapes at a time, a family or format without one of its chips at a time.
+{rows:,} published micro-benchmarks, {predicted:,} of them predicted, and no error here is of a point that its fit had
+seen: each is predicted by coefficients fitted without any point of its shape on that chip (a product's n and k, a
+collective's bytes), and below, whole chips and formats are left out. What is in sample: the forms of the equations, how
+hard groups lean on each other, and the few coefficients of a general group, which lean on what was left out through
+the more general one. The coefficients shown are those fitted to all.
 
 A time is the datasheet's, divided by the share of each rate that is achieved, plus a fixed time:
 
-- products: `fixed + sqrt((compute/e)² + (memory/e)² + (tiles × wave)²) + quantise/e + output × o`. `tiles`: a chip's
-  units work on one wave of tiles of 128 × 128 at a time, so that a product takes no less than a wave, which grows with
-  its depth k. `quantise`: rounding bf16 activations to the product's format, which these timings include, is a kernel
-  of its own. `output`: the share o of writing the output that is not hidden behind the next tile.
-- attention over a prompt: `fixed + compute/e + memory/e`, scores below the diagonal only.
-- attention of one new token: `fixed + memory/e`.
+- products: `fixed + sqrt((compute/e)² + (memory/e)² + (k × depth)²) + quantise/e + output × o`. `depth`: a unit steps
+  along the product's depth k, however small its share of the output is, at about a nanosecond an element on every
+  chip. `quantise`: rounding bf16 activations to the product's format, which these timings include, is a kernel of its
+  own. `output`: the share o of writing the output that is not hidden behind the next tile.
+- attention over a prompt: `(fixed^j + (compute/e + memory/e)^j)^(1/j)`, scores below the diagonal only.
+- attention of one new token: `(fixed^j + (memory/e)^j)^(1/j)`: with j below 1 the memory's rate is reached slowly.
 - collectives and expert exchanges: `(fixed^j + (wire/e)^j)^(1/j)` with j below 1, for protocols change in between; the
   fixed time and e change with the number of chips.
 
 No e is above one. Groups lean on what they belong to (a chip on its family, that on its format, that on all), and a
-chip or format that was not measured gets the coefficients of what it belongs to, with their wider interval. Median and
-mean errors are absolute, of the predicted value relative to the measured one.
+chip or format that was not measured gets the coefficients of what it belongs to. Its interval is that of such groups
+left out; that of another number of chips is of numbers left out. Median and mean errors are absolute, of the predicted
+value relative to the measured one.
 """
 FASTER = """## Faster than the datasheet allows
 
 {count} rows took less time than their largest part takes at the datasheet's rate, by more than 1 %:
-{where}. They are predicted, and left out of the fit. They are products of few rows by
+{where}.
+They are predicted, and left out of the fit. Those of the L40S are products of few rows by
 weights of {low:.0f} to {high:.0f} MB, and the chip's second-level cache has 96 MB: a benchmark that repeats one product
-reads its weights from there, in whole or in part, at up to {most:.1f} times the memory's bandwidth.
+reads its weights from there, in whole or in part, at up to {most:.1f} times the memory's bandwidth. DeepEP's dispatch
+of 58 GB/s over cards of 50 counts copies that never leave the box.
 
 What would have been faster, had it been read otherwise:
 
@@ -77,7 +83,7 @@ def page() -> str:
     predicted = [one for one in everything if isinstance(one, MicroPrediction)]
     parts = [HEAD.format(rows=len(everything), predicted=len(predicted)),
              "![Measured against predicted seconds](img/micro.png)\n", *_tables(found), *_refused(everything),
-             _faster([one for one in predicted if one.faster]), *_groups(predicted), *_pooled(), *_how()]
+             _faster([one for one in predicted if one.faster]), *_whole(), *_groups(predicted), *_how()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -101,11 +107,11 @@ def _figures(rows: Sequence[MicroPrediction]) -> str:
 
 
 def _faster(rows: list[MicroPrediction]) -> str:
-    points = [found for one in rows if isinstance(found := point(one.row), Point)]
-    megabytes = [one.row.facts["n"] * one.row.facts["k"] * 2.0 / 1e6 for one in rows]
+    products = [one for one in rows if one.point.form.name == "gemm"]
+    megabytes = [one.row.facts["n"] * one.row.facts["k"] * 2.0 / 1e6 for one in products]
     where = "; ".join(f"{name.split(': ')[1]}, {spans(one.row.id for one in found)} ({len(found)})"
                       for name, found in _by(rows, lambda one: one.group).items())
-    most = max(found.parts["memory"] / found.seconds for found in points)
+    most = max(one.point.parts["memory"] / one.point.seconds for one in products)
     return FASTER.format(count=len(rows), where=where, low=min(megabytes), high=max(megabytes), most=most)
 
 
@@ -124,18 +130,18 @@ def _by(rows: Iterable[MicroPrediction], key: Callable[[MicroPrediction], str]) 
 def _groups(predicted: list[MicroPrediction]) -> Iterator[str]:
     yield "## By chip and kind\n"
     for form in FORMS:
-        rows = _by((one for one in predicted if micro_groups()[one.group].form == form), lambda one: one.group)
+        rows = _by((one for one in predicted if one.point.form.name == form), lambda one: one.group)
         names = list(micro_groups()[next(iter(rows))].coefficients)
         yield f"### {form[0].upper()}{form[1:]}\n"
-        yield f"| group | rows | median error | mean | left out: median | mean | {' | '.join(names)} |"
-        yield "| --- | ---: | ---: | ---: | ---: | ---: |" + " ---: |" * len(names)
+        yield f"| group | rows | median error | mean | inside | {' | '.join(names)} |"
+        yield "| --- | ---: | ---: | ---: | ---: |" + " ---: |" * len(names)
         for name, found in rows.items():
             errors = [abs(one.error) for one in found]
+            inside = fmean(one.low <= one.row.value <= one.high for one in found)
             facts = micro_groups()[name].coefficients
             shown = " | ".join(_fact(key, facts[key].value, facts[key].low, facts[key].high) for key in names)
-            left = " | ".join(f"{error:.1%}" for error in micro_groups()[name].left_out)
-            yield (f"| {name.split(': ')[1]} | {len(found)} | {median(errors):.1%} | {fmean(errors):.1%} | {left} | "
-                   f"{shown} |")
+            yield (f"| {name.split(': ')[1]} | {len(found)} | {median(errors):.1%} | {fmean(errors):.1%} | "
+                   f"{inside:.0%} | {shown} |")
         yield ""
 
 
@@ -145,27 +151,47 @@ def _fact(name: str, *ends: float | None) -> str:
 
 
 def _number(name: str, value: float | None) -> str:
-    return "—" if value is None else units.show(value, "seconds", 2) if name == "fixed" else f"{value:.2g}"
+    return "—" if value is None else units.show(value, "seconds", 2) if name in ("fixed", "depth") else f"{value:.2g}"
 
 
-def _pooled() -> Iterator[str]:
-    """What a chip or format that was not measured gets."""
-    yield "## Where nothing was measured\n"
-    yield ("Each chip left out in turn, and predicted by the others; of a group of one chip, each shape, with the "
-           "factor of\nwhat the group belongs to.\n")
-    yield "| coefficients of | rows | median error | mean | 90 % of points lie within a factor of |"
-    yield "| --- | ---: | ---: | ---: | --- |"
-    for name, group in micro_groups().items():
-        if not re.search(r" on \S*\d", name):
-            low, high = (math.exp(end) for end in group.spread)
-            middle, mean = group.left_out
-            yield f"| {name} | {group.count} | {middle:.1%} | {mean:.1%} | {low:.2f} to {high:.2f} |"
+WHOLE: tuple[tuple[str, str, Callable[[Point], Hashable]], ...] = (
+    ("gemm", "a chip's format", lambda p: (p.chip, p.kind)), ("prefill attention", "a chip", lambda p: p.chip),
+    ("decode attention", "a chip", lambda p: p.chip), ("collective", "a chip", lambda p: p.chip),
+    ("collective", "a number of chips of H200 or B200",
+     lambda p: (p.chip, p.group) if p.chip in ("h200-sxm", "b200") and "timed by NCCL" in p.levels[0] else None),
+    ("expert exchange", "a chip's number of chips", lambda p: (p.chip, p.group)))
+RESTS = {"near": "its family, or other numbers", "unseen": "its kind elsewhere"}
+
+
+def _whole() -> Iterator[str]:
+    """What a chip, format or number of chips that was not measured gets, and how far off that is."""
+    yield "## Left out whole\n"
+    yield ("Each chip, each format of a chip, each number of chips taken out of the fit in turn, intervals and all, "
+           "and predicted by\nwhat is left: by a chip of its family, or by other numbers of chips on the same one, "
+           "where there are such; else by its\nkind on other families, or by all kinds.\n")
+    yield "| left out | rests on | sets | rows | median error | mean | bias | in the 90 % interval |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    points = bundled_points()
+    for form, what, label in WHOLE:
+        found = left_out([point for point in points if point.form.name == form], label)
+        for basis, rests in RESTS.items():
+            sets = [one for one in found if one.basis == basis]
+            if sets:
+                yield f"| {form}: {what} | {rests} | {_summed(sets)} |"
     yield ""
+
+
+def _summed(sets: Sequence[LeftOut]) -> str:
+    errors = [math.exp(-float(error)) - 1.0 for one in sets for error in one.errors]
+    inside = fmean(bool(each) for one in sets for each in one.inside)
+    size = [abs(error) for error in errors]
+    return (f"{len(sets)} | {len(size)} | {median(size):.1%} | {fmean(size):.1%} | {fmean(errors):+.1%} | "
+            f"{inside:.0%}")
 
 
 def _how() -> Iterator[str]:
     yield "## How this page is made\n"
-    yield ("By `docs/make_micro.py`, which fits every coefficient again (about five seconds), writes them to the facts "
+    yield ("By `docs/make_micro.py`, which fits every coefficient again (a few seconds), writes them to the facts "
            "and makes this page:\ndo not edit. A test fits again, compares, and requires of every share that it is at "
            "most one.")
 
@@ -181,7 +207,7 @@ def picture(path: Path = PICTURE) -> None:
     figure, axes = pyplot.subplots(1, len(FORMS), figsize=(15.0, 3.6), dpi=90)
     for panel, form in zip(axes, FORMS, strict=True):
         shown = [one for one in rows if one.row.unit == "seconds"]
-        _panel(panel, form, [one for one in shown if micro_groups()[one.group].form == form])
+        _panel(panel, form, [one for one in shown if one.point.form.name == form])
     figure.tight_layout()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, metadata={"Software": None})

@@ -18,7 +18,8 @@ from rackline.facts.measurements import Measured, measurements_in
 
 _DATA = Path(__file__).parent / "data" / "micro"
 COEFFICIENTS = Path(__file__).parent / "data" / "calibration" / "micro.toml"
-_UNITS = {"fixed": "seconds", "tiles": "count", "joint": "count", "fixed_growth": "count", "wire_growth": "count"}
+WAYS = (" over boxes", " in the switch", " through the host", " with a neighbour")
+_UNITS = {"fixed": "seconds", "depth": "seconds", "joint": "count", "fixed_growth": "count", "wire_growth": "count"}
 
 
 def micro_names() -> list[str]:
@@ -65,9 +66,13 @@ def family(chip: str) -> str:
 
 
 def micro_levels(what: str, chip: str, kind: str) -> tuple[str, ...]:
-    """Names of the groups of a bundled chip and a kind, special to general, such as of "gemm", "h100-sxm", "bf16"."""
+    """Names of the groups of a bundled chip and a kind, special to general, such as of "gemm", "h100-sxm", "bf16".
+
+    A collective that takes a way of its own (over boxes, in the switch, through the host) leans on others of that way.
+    """
+    way = [f"{what}:{kind[kind.index(way):]}" for way in WAYS if kind.endswith(way)]
     return tuple(dict.fromkeys((f"{what}: {kind} on {chip}", f"{what}: {kind} on {family(chip)}", f"{what}: {kind}",
-                                what)))
+                                *way, what)))
 
 
 def micro_format(printed: str) -> tuple[str, str, str, str] | None:
@@ -84,6 +89,7 @@ class MicroGroup(Record):
 
     spread: 5th and 95th percentile of log(measured/predicted) of points that the fit had not seen.
     left_out: median and mean absolute error of the same points, relative to the measured.
+    sizes: chips of the collectives measured, if it is of those; elsewhere: the spread at other sizes.
     """
 
     name: str
@@ -92,6 +98,8 @@ class MicroGroup(Record):
     count: int
     spread: tuple[float, float]
     left_out: tuple[float, float]
+    sizes: tuple[float, ...] = ()
+    elsewhere: tuple[float, float] = (0.0, 0.0)
     coefficients: dict[str, Fact]
 
     @property
@@ -114,7 +122,7 @@ def micro_group(levels: Sequence[str]) -> MicroGroup | None:
 
 
 def _group(name: str, found: dict[str, Any], date: str) -> MicroGroup:
-    rest = {key: found[key] for key in ("form", "rows", "count", "spread", "left_out")}
+    rest = {key: value for key, value in found.items() if key != "coefficients"}
     source = f"fitted to {found['count']} micro-benchmarks: {found['rows']}"
     facts = {key: Fact(value=value, low=low, high=high, unit=_UNITS.get(key, "ratio"), source=source, date=date,
                        kind="derived") for key, (value, low, high) in found["coefficients"].items()}

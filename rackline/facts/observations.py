@@ -12,6 +12,7 @@ from rackline.errors import BadInput
 from rackline.facts.benchmarks import read_results
 from rackline.facts.benchmarks.found import RATE, SECONDS
 from rackline.facts.measurements import Measured, measurement_names, measurements, measurements_in, read_sound
+from rackline.facts.micro import micro, micro_names
 from rackline.facts.run_logs import is_run_log, read_runs
 from rackline.facts.text_files import separator
 from rackline.facts.vllm_logs import ServingRun
@@ -40,6 +41,13 @@ def bundled() -> Observations:
             measurements_in(gzip.decompress(path.read_bytes()).decode("utf-8"), name)]
     rows += [row for name in measurement_names() if name not in _SAMPLES for row in measurements(name)]
     return Observations("the bundled measurements", tuple(rows))
+
+
+@cache
+def everything() -> Observations:
+    """Every bundled measurement: of serving speeds, of kernels and of collectives."""
+    rows = [row for name in micro_names() for row in micro(name)]
+    return Observations("the bundled measurements", (*bundled().rows, *rows))
 
 
 def observations(path: str | Path) -> Observations:

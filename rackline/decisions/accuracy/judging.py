@@ -12,6 +12,7 @@ import numpy as np
 
 from rackline.decisions.accuracy import replays
 from rackline.decisions.accuracy.calibrated_from import predictions
+from rackline.decisions.accuracy.judged_micro import is_micro, of_micro
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.samples import samples
@@ -49,12 +50,17 @@ def _of_serving(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predict
     return predictions(by, known(), given), [*refused, *lacking]
 
 
-# metric -> who predicts it; what is not listed is a pass or a request of a serving engine, or refused by its name
-JUDGES: dict[str, Judge] = {}
+# whether a metric is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
+JUDGES: tuple[tuple[Callable[[str], bool], Judge], ...] = ((is_micro, of_micro),)
+
+
+def judge_of(metric: str) -> Judge:
+    """Who predicts a metric."""
+    return next((who for theirs, who in JUDGES if theirs(metric)), _of_serving)
 
 
 def _judge_of(row: Measured) -> Judge:
-    return replays.of_rows if replays.is_replay(row) else JUDGES.get(row.metric, _of_serving)
+    return replays.of_rows if replays.is_replay(row) else judge_of(row.metric)
 
 
 def judge(found: Observations, by: Calibration | None = None) -> Judged:
@@ -145,7 +151,7 @@ def reason(p: Predicted) -> str:
     if p.basis == "unseen":
         return "a series never seen: the pooled clock"
     if p.basis == "near":
-        return "a series seen in other parallel sizes only"
+        return "a series seen in other parallel sizes only, or on another chip of the family"
     if not p.like.version and p.like.engine in ("vllm", "sglang", "tensorrt-llm"):
         return "engine version not recorded"
     return "its neighbours in the series were measured otherwise"

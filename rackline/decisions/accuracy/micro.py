@@ -6,33 +6,64 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from rackline.decisions.accuracy.micro_fit import Fit, fit_points
+from rackline.decisions.accuracy.micro_fit import Fit, configuration, fit_points
+from rackline.decisions.accuracy.micro_left_out import basis_of
 from rackline.decisions.accuracy.micro_points import Point, faster, point
+from rackline.decisions.accuracy.micro_spread import Spread, spreads, wider
 from rackline.facts.measurements import Measured
 from rackline.facts.micro import micro, micro_group, micro_names
 from rackline.systems.efficiency import achieved_time
 
 HEADER = """# Coefficients of kernels and collectives, fitted to the bundled micro-benchmarks by
-# `python docs/make_micro.py`: do not edit. Each as [value, low, high]: seconds (fixed), tiles in flight (tiles),
+# `python docs/make_micro.py`: do not edit. Each as [value, low, high]: seconds (fixed), seconds for each of k (depth),
 # exponents (joint, growths), or the share of a datasheet's rate that is achieved.
 """
 
 
 @dataclass(frozen=True)
 class MicroPrediction:
-    """A row's predicted value with its 90 % interval, in the row's SI unit; `group`: whose coefficients it has.
+    """A row's predicted seconds and their 90 % interval; `group`: whose coefficients it has.
 
-    seen: that chip and format are among the group's points.
+    basis: seen (the chip with the kind), near (another chip of its family, or another number of chips), unseen.
     """
 
-    row: Measured
-    value: float
-    low: float
-    high: float
+    point: Point
+    seconds: float
+    spread: tuple[float, float]  # log of the interval's ends over the seconds
     group: str
-    seen: bool
-    faster: bool  # than the datasheet's rate allows
+    basis: str
+
+    @property
+    def row(self) -> Measured:
+        """The row that is predicted."""
+        return self.point.row
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Seconds of the interval's ends."""
+        return self.seconds * math.exp(self.spread[0]), self.seconds * math.exp(self.spread[1])
+
+    @property
+    def value(self) -> float:
+        """The predicted value in the row's SI unit."""
+        return self.point.value(self.seconds)
+
+    @property
+    def low(self) -> float:
+        """The lower end of the value's interval."""
+        return min(self.point.value(end) for end in self.ends)
+
+    @property
+    def high(self) -> float:
+        """The upper end of the value's interval."""
+        return max(self.point.value(end) for end in self.ends)
+
+    @property
+    def faster(self) -> bool:
+        """Whether it was measured faster than the datasheet's rate allows."""
+        return faster(self.point)
 
     @property
     def error(self) -> float:
@@ -49,7 +80,10 @@ class Unpredictable:
 
 
 def predict_micro(rows: Iterable[Measured]) -> list[MicroPrediction | Unpredictable]:
-    """Every row of micro-benchmarks predicted by the bundled coefficients, or the reason why not, in order."""
+    """Every row of micro-benchmarks predicted by the bundled coefficients, or the reason why not, in order.
+
+    A measurement that is bundled is predicted from the others: by its group's coefficients without its shape.
+    """
     return [_predicted(row) for row in rows]
 
 
@@ -60,12 +94,30 @@ def _predicted(row: Measured) -> MicroPrediction | Unpredictable:
     group = micro_group(found.levels)
     if group is None or group.form != found.form.name:
         return Unpredictable(row, "no coefficients of this kind")
-    seconds = float(achieved_time(found.form, found.parts, group.values, found.group))
+    values = _without(found) if group.name == found.levels[0] and configuration(found) in _known() else group.values
+    seconds = float(achieved_time(found.form, found.parts, values, found.group))
     if not math.isfinite(seconds) or seconds <= 0:
         return Unpredictable(row, "size out of range")
-    ends = sorted(found.value(seconds * math.exp(end)) for end in group.spread)
-    return MicroPrediction(row, found.value(seconds), ends[0], ends[1], group.name, group.name == found.levels[0],
-                           faster(found))
+    measured_size = not group.sizes or found.group in group.sizes
+    basis = basis_of(group.name, found.levels, measured_size)
+    spread = group.spread if measured_size else wider(group.spread, group.elsewhere)
+    return MicroPrediction(found, seconds, spread, group.name, basis)
+
+
+def _without(found: Point) -> Mapping[str, float]:
+    """The coefficients of a bundled point's group without the points of its shape."""
+    return _fits()[found.levels[0]].others[found.shape]
+
+
+@cache
+def _known() -> frozenset[tuple[str, ...]]:
+    """What the bundled coefficients were fitted to."""
+    return frozenset(configuration(found) for found in bundled_points() if not faster(found))
+
+
+@cache
+def _fits() -> dict[str, Fit]:
+    return fit_micro()
 
 
 def bundled_points() -> list[Point]:
@@ -83,13 +135,17 @@ def fit_micro() -> dict[str, Fit]:
 
 def coefficients_text(fits: Mapping[str, Fit], date: str) -> str:
     """The fits as the TOML file that the program reads."""
-    return "\n".join([HEADER + f'date = "{date}"', *(line for fit in fits.values() for line in _lines(fit))]) + "\n"
+    found = spreads(fits)
+    lines = (line for name, fit in fits.items() for line in _lines(fit, found[name]))
+    return "\n".join([HEADER + f'date = "{date}"', *lines]) + "\n"
 
 
-def _lines(fit: Fit) -> Iterator[str]:
+def _lines(fit: Fit, spread: Spread) -> Iterator[str]:
     yield f'\n[groups."{fit.name}"]'
     yield f'form = "{fit.form.name}"\nrows = "{spans(fit.rows)}"\ncount = {len(fit.rows)}'
-    yield f"spread = [{fit.spread[0]:.3g}, {fit.spread[1]:.3g}]"
+    yield f"spread = [{spread.ends[0]:.3g}, {spread.ends[1]:.3g}]"
+    if spread.elsewhere:
+        yield f"sizes = {list(spread.sizes)}\nelsewhere = [{spread.elsewhere[0]:.3g}, {spread.elsewhere[1]:.3g}]"
     yield f"left_out = [{fit.left_out[0]:.3g}, {fit.left_out[1]:.3g}]"
     yield f'[groups."{fit.name}".coefficients]'
     for name in fit.values:

@@ -14,25 +14,35 @@ from rackline.systems.efficiency import EXPONENTS, Form, achieved_time, bounded,
 SPREAD = 0.1  # log seconds that a measurement is expected to be off by
 # how far a group may be expected from what it belongs to, in log or log-odds; exponents less
 LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
-START = {"fixed": 5e-6, "tiles": 60.0, "output": 0.3, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
-STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-6
-DEPTH = 5  # levels of groups
-LEAN = 12.0  # residuals that a group's own spread is worth against its parent's
+START = {"fixed": 5e-6, "depth": 1e-9, "output": 0.3, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
+STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-5
+DEPTH = 6  # levels of groups
 INTERVAL = 1.645  # standard errors of a 90 % interval
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A group's coefficients with their 90 % intervals, and the log residuals of points it had not seen."""
+    """A group's coefficients with their 90 % intervals, and the log residuals of points it had not seen.
+
+    others: the coefficients with one shape, or one group that belongs to this one, left out. level: of the group's
+    name among those of its points, from -1, the most general, down; special: whether nothing belongs to it.
+    """
 
     name: str
     form: Form
     values: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
-    spread: tuple[float, float]  # of log(measured/predicted), 5th and 95th percentile
-    rows: tuple[str, ...]
-    errors: tuple[float, ...] = field(repr=False, default=())
+    points: tuple[Point, ...]
+    others: Mapping[str, Mapping[str, float]]
+    level: int
+    special: bool
+    errors: tuple[float, ...] = field(repr=False, default=())  # log(measured/predicted)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Ids of the rows that it was fitted to."""
+        return tuple(point.row.id for point in self.points)
 
     @property
     def left_out(self) -> tuple[float, float]:
@@ -60,7 +70,7 @@ def fit_points(points: Sequence[Point]) -> dict[str, Fit]:
     Points faster than a datasheet's rate are left out: no share of a rate is above one.
     """
     fits: dict[str, Fit] = {}
-    kept = [point for point in _once(points) if not faster(point)]
+    kept = [point for point in once(points) if not faster(point)]
     for level in range(-1, -1 - DEPTH, -1):
         groups: dict[str, list[Point]] = defaultdict(list)
         for point in kept:
@@ -68,7 +78,7 @@ def fit_points(points: Sequence[Point]) -> dict[str, Fit]:
             groups[levels[level]].append(point)
         for name in sorted(set(groups) - set(fits)):
             parent = fits.get(_padded(groups[name][0].levels)[level + 1]) if level < -1 else None
-            fits[name] = _fit(name, groups[name], parent)
+            fits[name] = _fit(name, groups[name], parent, level)
     return fits
 
 
@@ -77,29 +87,35 @@ def _padded(levels: tuple[str, ...]) -> tuple[str, ...]:
     return (levels[0],) * (DEPTH - len(levels)) + levels
 
 
-def _once(points: Sequence[Point]) -> list[Point]:
+def once(points: Sequence[Point]) -> list[Point]:
     """One point of each measurement that is stated several ways, as time and as bandwidth."""
     found: dict[tuple[str, ...], Point] = {}
     for point in points:
-        row = point.row
-        way = row.metric.partition("_")[0]
-        key = (row.source, row.location, row.hardware, row.engine, way, point.levels[0], point.shape,
-               f"{point.group:g} {row.load.input} {row.load.context} {row.load.batch} {row.formats.compute}",
-               str(row.facts.get("m", row.id if way not in ("allreduce", "dispatch", "combine") else "")))
-        if key not in found or (row.unit == "seconds" and found[key].row.unit != "seconds"):
+        key = configuration(point)
+        if key not in found or (point.row.unit == "seconds" and found[key].row.unit != "seconds"):
             found[key] = point
     return list(found.values())
+
+
+def configuration(point: Point) -> tuple[str, ...]:
+    """What was measured: two points of one configuration are one measurement."""
+    row = point.row
+    way = row.metric.partition("_")[0]
+    return (row.source, row.location, row.hardware, row.engine, way, point.levels[0], point.shape,
+            f"{point.group:g} {row.load.input} {row.load.context} {row.load.batch} {row.formats.compute}",
+            str(row.facts.get("m", row.id if way not in ("allreduce", "dispatch", "combine") else "")))
 
 
 # ---- one group
 
 
-def _fit(name: str, points: list[Point], parent: Fit | None) -> Fit:
+def _fit(name: str, points: list[Point], parent: Fit | None, level: int) -> Fit:
     data = _data(points)
     middle = _vector(data.form, parent.values if parent else {})
     loose = _looseness(data.form, parent is not None)
     best = _least(data, middle, (middle, loose))
-    labels = _left_out(points)
+    special = all(point.levels[0] == name for point in points)
+    labels = _left_out(points, level)
     names = sorted(set(labels))
     others = {label: _least(data.some(labels != label), best, (middle, loose)) if len(names) > 1 else middle
               for label in names}
@@ -107,12 +123,18 @@ def _fit(name: str, points: list[Point], parent: Fit | None) -> Fit:
     error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
     ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
     low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))
-    # what one chip shows says nothing of how far another may lie: that is what the group belongs to knows
-    members = {point.levels[0] for point in points}
-    lone = parent is not None and len(members) == 1 and name not in members
-    spread = parent.spread if parent is not None and lone else _spread(errors, parent)
-    return Fit(name, data.form, _values(data.form, best), low, high, spread,
-               tuple(point.row.id for point in points), tuple(float(e) for e in errors))
+    return Fit(name, data.form, _values(data.form, best), low, high, tuple(points),
+               {label: _values(data.form, other) for label, other in others.items()}, level, special,
+               tuple(float(e) for e in errors))
+
+
+def other_sizes(fit: Fit, parent: Fit | None) -> list[float]:
+    """Log residuals of the points of each number of chips, fitted without them; none where there is one number."""
+    data = _data(list(fit.points))
+    middle, loose = _vector(data.form, parent.values if parent else {}), _looseness(data.form, parent is not None)
+    sizes = sorted(set(data.group.tolist()))
+    return [float(e) for size in sizes if len(sizes) > 1 for e in _residuals(
+        data.some(data.group == size), _least(data.some(data.group != size), middle, (middle, loose)))]
 
 
 def _data(points: list[Point]) -> _Data:
@@ -121,15 +143,10 @@ def _data(points: list[Point]) -> _Data:
     return _Data(form, parts, np.array([p.group for p in points]), np.log([p.seconds for p in points]))
 
 
-def _left_out(points: list[Point]) -> np.ndarray:
-    """What is left out together: one shape of a special group, one chip's group of a general one.
-
-    A general group of one chip falls back on shapes.
-    """
-    special = [point.levels[0] for point in points]
-    if len(set(special)) > 1:
-        return np.array(special)
-    return np.array([point.shape for point in points])
+def _left_out(points: list[Point], level: int) -> np.ndarray:
+    """What is left out together: one of the groups that belong to this one, else one shape."""
+    members = [_padded(point.levels)[max(level - 1, -DEPTH)] for point in points]
+    return np.array(members if len(set(members)) > 1 else [point.shape for point in points])
 
 
 def _standard_error(others: np.ndarray, best: np.ndarray) -> np.ndarray:
@@ -141,15 +158,6 @@ def _standard_error(others: np.ndarray, best: np.ndarray) -> np.ndarray:
 def _unsure(data: _Data, best: np.ndarray, loose: np.ndarray) -> np.ndarray:
     """Standard errors if points erred independently; how loose the group is, where points say nothing."""
     return np.sqrt(np.diag(np.linalg.inv(_curve(data, best, loose)[0])))
-
-
-def _spread(errors: np.ndarray, parent: Fit | None) -> tuple[float, float]:
-    """5th and 95th percentile of residuals, leaning on the parent's where there are few."""
-    own = np.quantile(errors, (0.05, 0.95))
-    if parent is not None:
-        share = len(errors) / (len(errors) + LEAN)
-        own = share * own + (1.0 - share) * np.array(parent.spread)
-    return min(float(own[0]), -0.01), max(float(own[1]), 0.01)
 
 
 # ---- least squares on log seconds, by Gauss and Newton with damping
@@ -169,7 +177,7 @@ def _looseness(form: Form, has_parent: bool) -> np.ndarray:
 
 
 def _residuals(data: _Data, vector: np.ndarray) -> np.ndarray:
-    """log(measured/predicted)."""
+    """log(measured/predicted), shape (points,); or (vectors, points) of vectors of shape (coefficients, vectors, 1)."""
     given = {name: bounded(name, x) for name, x in zip(data.form.coefficients, vector, strict=True)}
     return data.log_seconds - np.log(achieved_time(data.form, data.parts, given, data.group))
 
@@ -206,6 +214,7 @@ def _step(data: _Data, x: np.ndarray, prior: tuple[np.ndarray, np.ndarray], damp
 def _curve(data: _Data, x: np.ndarray, loose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Second derivatives of half the cost, after Gauss and Newton, and the first of its part from the points."""
     here = _residuals(data, x)
-    slope = np.stack([(_residuals(data, x + shift) - here) / 1e-5 for shift in 1e-5 * np.eye(len(x))], axis=1)
+    shifted = x[:, None, None] + 1e-5 * np.eye(len(x))[:, :, None]
+    slope = ((_residuals(data, shifted) - here) / 1e-5).T
     weight = 1.0 / (SPREAD**2 * np.sqrt(1.0 + (here / SPREAD) ** 2))
     return slope.T @ (weight[:, None] * slope) + np.diag(loose**-2.0), slope.T @ (weight * here)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rackline import units
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured
@@ -37,23 +39,30 @@ class Point:
     factor: float = 1.0
     power: int = 1
 
+    @property
+    def kind(self) -> str:
+        """What kind of kernel or collective it is, whatever the chip."""
+        return self.levels[0].partition(": ")[2].partition(" on ")[0]
+
+    @property
+    def chip(self) -> str:
+        """The bundled chip that it was measured on."""
+        return self.levels[0].partition(" on ")[2].partition(",")[0]
+
     def value(self, seconds: float) -> float:
         """The row's value if the point took so many seconds."""
         return self.factor * seconds**self.power
 
 
-def points(rows: Iterable[Measured]) -> list[Point | str]:
-    """Every row as a point, or the reason why it is none, in order."""
-    return [point(row) for row in rows]
-
-
 def point(row: Measured) -> Point | str:
     """A row as a point, or the reason why it is none."""
-    make = next((make for metrics, make in _MAKERS if row.metric in metrics), None)
+    make = maker(row.metric)
     if make is None:
         return "no time of a kernel or collective with a stated size"
     if row.value <= 0:
         return "not a positive number"
+    if row.unit != _unit(row.metric):
+        return f"{row.metric} in {row.unit or row.per or 'no known unit'}, not in {_unit(row.metric)}"
     machine = micro_machine(row.hardware)
     if machine is None:
         return "no bundled chip"
@@ -61,6 +70,13 @@ def point(row: Measured) -> Point | str:
         return make(row, machine)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError):
         return "size not stated"
+
+
+def _unit(metric: str) -> str:
+    """The dimension that a metric's name stands for."""
+    if metric.endswith(("latency", "time")):
+        return "seconds"
+    return "flop/s" if metric.endswith("tflops") else "bytes/s"
 
 
 def _levels(what: str, machine: Machine, *kinds: str) -> tuple[str, ...]:
@@ -143,10 +159,12 @@ def _attention(row: Measured, machine: Machine) -> Point | str:
 
 def _collective(row: Measured, machine: Machine) -> Point | str:
     """Payload n over g chips: the buffer of the whole group, as nccl-tests counts it."""
-    n, g = row.load.context, float(row.chips or 0)
+    several = _SEVERAL.search(row.metric)
+    n = float(several[1]) * units.parse(f"1 {several[2]}", "bytes") if several else row.load.context
+    g = float(row.chips or 0)
     if not n or g < 2:
         return "size or chips not stated"
-    name = next(name for name in _COLLECTIVES if row.metric.startswith(_COLLECTIVES[name]))
+    name = next(name for name, pattern in _COLLECTIVES.items() if re.match(pattern, row.metric))
     if machine.scale_up is None:
         return "no network of known bandwidth"
     if g > machine.domain and machine.scale_out is None:
@@ -161,14 +179,17 @@ def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, 
     timed_by = row.engine.split(" ")[0] or "unnamed"
     special, *general = _levels("collective", machine, kind)
     levels = (f"{special}, timed by {timed_by}", special, *general)
-    factor = {"algbw": n, "busbw": n * SENT[kind.split(" ")[0]](1.0, g)}.get(row.metric.rpartition("_")[2], 1.0)
+    bus = n * SENT[kind.split(" ")[0]](1.0, g)  # bytes that a ring without switches would send
+    factor = bus if "busbw" in row.metric else n if "algbw" in row.metric else 1.0
     power = -1 if row.unit == "bytes/s" else 1
     seconds = factor / row.value if power < 0 else row.value
     return Point(row, COLLECTIVE, levels, f"{n:g}", {"wire": wire}, seconds, g, factor, power)
 
 
-_COLLECTIVES = {"all_reduce": ("all_reduce", "allreduce"), "all_gather": ("all_gather", "allgather"),
-                "reduce_scatter": ("reduce_scatter", "reducescatter"), "all_to_all": ("alltoall", "all_to_all")}
+_COLLECTIVES = {"all_reduce": "all_?reduce", "all_gather": "all_?gather", "reduce_scatter": "reduce_?scatter",
+                "all_to_all": "all_?to_?all"}
+_SEVERAL = re.compile(r"_\d+x(\d+)([MG]B)$")  # so many messages of so many bytes, one after the other
+
 
 # ---- dispatch and combine of experts
 
@@ -185,11 +206,13 @@ def _exchange(row: Measured, machine: Machine) -> Point | str:
     width = 2.0 if not dispatch or one_sided else FP8_SCALED
     bytes_per_token = float(facts.get("bytes_per_token", hidden * width))
     copies = min(g, top) if one_sided else top
-    network = machine.scale_up if one_sided else machine.scale_out
-    if network is None or "bottleneck" in row.metric:
-        return "bandwidth of a bottleneck whose bytes are not stated" if network else "no network of known bandwidth"
+    bottleneck = "bottleneck" in row.metric  # the bandwidth of the network that limits it, whatever it is
+    network = machine.scale_up if one_sided or (bottleneck and g <= machine.domain) else machine.scale_out
+    if network is None:
+        return "no network of known bandwidth"
     moved = batch * copies * bytes_per_token
-    release = "NVLink" if one_sided else "RDMA, older release" if "older" in row.notes else "RDMA"
+    release = ("NVLink" if one_sided else "bottleneck" if bottleneck else
+               "RDMA, older release" if "older" in row.notes else "RDMA")
     levels = _levels("expert exchange", machine, row.metric.partition("_")[0], release)
     power = -1 if row.unit == "bytes/s" else 1
     seconds = moved / row.value if power < 0 else row.value
@@ -203,11 +226,13 @@ def _exchange(row: Measured, machine: Machine) -> Point | str:
                  moved if power < 0 else 1.0, power)
 
 
-_MAKERS: tuple[tuple[frozenset[str], Callable[[Measured, Machine], Point | str]], ...] = (
-    (frozenset({"gemm_latency", "gemm_tflops", "gemm_mem_bw", "achieved_matmul_tflops"}), _gemm),
-    (frozenset({"generation_attention_latency", "context_attention_latency"}), _attention),
-    (frozenset({f"{name}_latency" for name in ("all_reduce", "all_gather", "reduce_scatter", "alltoall")}
-               | {f"{name}_{what}" for name in ("allreduce", "allgather", "reducescatter")
-                  for what in ("time", "algbw", "busbw")}), _collective),
-    (frozenset({f"{way}_{what}" for way in ("dispatch", "combine")
-                for what in ("latency", "logical_bw", "rdma_bw")}), _exchange))
+_MAKERS: tuple[tuple[str, Callable[[Measured, Machine], Point | str]], ...] = (
+    ("gemm_(latency|tflops|mem_bw)|achieved_matmul_tflops", _gemm),
+    ("(generation|context)_attention_latency", _attention),
+    (f"({'|'.join(_COLLECTIVES.values())})_(latency|time|algbw|busbw(_\\d+x\\d+[MG]B)?)", _collective),
+    ("(dispatch|combine)_(latency|(logical|rdma|bottleneck)_bw)", _exchange))
+
+
+def maker(metric: str) -> Callable[[Measured, Machine], Point | str] | None:
+    """What makes a point of a metric's rows; None for one that times no kernel or collective."""
+    return next((make for pattern, make in _MAKERS if re.fullmatch(pattern, metric)), None)

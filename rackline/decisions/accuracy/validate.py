@@ -7,9 +7,8 @@ from typing import Any
 from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.judging import Judged
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
-from rackline.errors import BadInput
 from rackline.facts.calibration import calibration, read_calibration
-from rackline.facts.observations import bundled, observations
+from rackline.facts.observations import everything, observations
 
 WORST = 12
 _ERRORS = (Column("rows", "count"), Column("median", "ratio"), Column("mean", "ratio"), Column("bias", "ratio"),
@@ -18,18 +17,24 @@ _KEYS = ("n", "median_ape", "mape", "bias", "p90_ape", "coverage90")
 
 
 def answer(q: Any) -> Answer:
-    """The error table of a file of measurements, or of all bundled ones; BadInput where no row can be predicted."""
+    """The error table of a file of measurements, or of all bundled ones; infeasible where no row can be predicted."""
     by = read_calibration(q.calibration) if q.calibration else calibration()
-    found = observations(q.against) if q.against else bundled()
+    found = observations(q.against) if q.against else everything()
     judged = judging.judge(found, by)
-    if not judged.predicted and not judged.refused:
-        raise BadInput("--against", "must hold measurements", found.name)
     if not judged.predicted:
-        row, why = judged.refused[0]
-        raise BadInput("--against", "must hold at least one row that can be predicted", f"{row.id}: {why}",
-                       f"{len(judged.refused):,} rows refused")
+        return nothing(judged, q.top)
     return Answer("validate", headline(judged), "calibrated", tables(judged, q.top), (plot(judged),), notes(judged),
                   data=data(judged, q.top))
+
+
+def nothing(judged: Judged, top: int) -> Answer:
+    """The answer for rows that were read and of which none can be predicted: the reasons, counted."""
+    row, why = judged.refused[0]
+    reasons = tuple(f"{metric}: {reason} ({count:,} {'row' if count == 1 else 'rows'})"
+                    for metric, m in judging.metrics(judged).items() for reason, count in m["refused"].items())
+    said = f"None of the {len(judged.refused):,} rows of {judged.name} can be predicted; the first, {row.id}: {why}."
+    return Answer("validate", said, "calibrated", _reasons(judged), feasible=False, reasons=reasons,
+                  data=data(judged, top))
 
 
 def headline(judged: Judged) -> str:
@@ -58,7 +63,8 @@ def tables(judged: Judged, top: int) -> tuple[Table, ...]:
     return (metric, basis, group, _worst(judged, top), *_reasons(judged))
 
 
-_BASES = {"seen": "seen, in these sizes", "near": "seen, in other parallel sizes", "unseen": "never seen: pooled"}
+_BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a chip of the family",
+          "unseen": "never seen: pooled"}
 
 
 def _worst(judged: Judged, top: int) -> Table:
@@ -92,9 +98,11 @@ def plot(judged: Judged) -> Plot:
 
 def notes(judged: Judged) -> tuple[str, ...]:
     """What the table can and cannot say."""
+    bundled = judged.name == everything().name
     few = [name for name, f in calibration().families.items() if f.few]
-    seen = "Bundled rows are predicted from the others of their series: their own configuration is left out."
-    said = [seen] if judged.name == bundled().name else []
+    seen = ("Bundled rows are predicted from the others of their series, kernels and collectives from other shapes: "
+            "their own configuration is left out.")
+    said = [seen] if bundled else []
     said.append("Intervals hold nine of ten rows of the kind; series never seen get the pooled clock's wider one.")
     said += [f"{len(judged.faults)} lines could not be read."] if judged.faults else []
     return (*said, *(f"{name}: too few rows, held at the pooled values." for name in few))

@@ -15,7 +15,7 @@ from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.questions import ask
 from rackline.errors import BadInput
 from rackline.facts.calibration import as_data, calibration, read_calibration
-from rackline.facts.observations import bundled, observations
+from rackline.facts.observations import bundled, everything, observations
 
 COLUMNS = ["id", "model", "hardware", "n_chips", "precision_weights", "engine", "tp", "isl", "osl", "concurrency",
            "metric", "value", "unit"]
@@ -155,10 +155,66 @@ def test_a_file_with_nothing_usable_is_refused_in_one_line(tmp_path, text):
         ask("validate", against=str(path))
 
 
-def test_a_refusal_names_the_first_row_and_its_reason(tmp_path):
-    path = write(tmp_path / "m.csv", [row(metric="colour")])
-    with pytest.raises(BadInput, match="A-1: no time of a pass or a request: colour"):
-        ask("validate", against=str(path))
+def test_a_file_that_was_read_and_of_which_nothing_can_be_predicted_is_an_answer_with_the_reasons_counted(tmp_path):
+    rows = [row(metric="colour"), row(id="A-2", metric="colour"), row(id="A-3", hardware="abacus")]
+    answer = ask("validate", against=str(write(tmp_path / "m.csv", rows)))
+    assert not answer.feasible
+    assert "A-1: no time of a pass or a request: colour" in answer.headline
+    assert answer.reasons == ("colour: no time of a pass or a request: colour (2 rows)",
+                              "tpot: no bundled chip abacus (1 row)")
+    assert answer.data["metrics"]["colour"]["refused"] == {"no time of a pass or a request: colour": 2}
+    json.dumps(answer.data)
+
+
+# ---- kernels and collectives
+
+
+KERNELS = [
+    {"metric": "gemm_latency", "value": "100", "unit": "us", "precision_compute": "fp8",
+     "model_facts": '{"m": 512, "n": 8192, "k": 8192}'},
+    {"metric": "allreduce_busbw", "value": "300", "unit": "GB/s", "n_chips": "8", "context": "268435456"},
+    {"metric": "gemm_tflops", "value": "600", "unit": "TFLOP/s", "precision_compute": "bf16",
+     "model_facts": '{"m": 4096, "n": 8192, "k": 8192}'}]
+
+
+def kernels(path, rows):
+    names = ["id", "hardware", "n_chips", "precision_compute", "context", "model_facts", "metric", "value", "unit",
+             "from_memory"]
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"id": f"K-{i}", "hardware": "NVIDIA H100 SXM", **one} for i, one in enumerate(rows))
+    return path
+
+
+def test_kernels_and_collectives_are_predicted_beside_their_reasons(tmp_path):
+    odd = [{**KERNELS[0], "hardware": "abacus"}, {**KERNELS[0], "unit": "GB/s"}, {**KERNELS[0], "from_memory": "1"},
+           {**KERNELS[1], "n_chips": ""}]
+    answer = ask("validate", against=str(kernels(tmp_path / "k.csv", [*KERNELS, *odd])))
+    found = answer.data["metrics"]
+    assert [found[one["metric"]]["n"] for one in KERNELS] == [1, 1, 1]
+    assert found["gemm_latency"]["refused"] == {"no bundled chip": 1, "not read in a source": 1,
+                                                "gemm_latency in bytes/s, not in seconds": 1}
+    assert found["allreduce_busbw"]["refused"] == {"size or chips not stated": 1}
+    by = {group["metric"]: group for group in answer.data["groups"] if group["n"]}
+    assert (by["gemm_latency"]["model"], by["gemm_latency"]["chip"]) == ("gemm: fp8", "h100-sxm")
+    assert by["allreduce_busbw"]["model"] == "collective: all_reduce in the switch"
+
+
+def test_a_rate_errs_the_other_way_round_than_its_seconds(tmp_path):
+    slow = ask("validate", against=str(kernels(tmp_path / "k.csv", [{**KERNELS[2], "value": "1"}])))
+    assert slow.data["metrics"]["gemm_tflops"]["bias"] > 100.0
+    assert slow.data["worst"][0]["measured"] > slow.data["worst"][0]["high"]
+
+
+def test_without_a_file_kernels_stand_beside_serving():
+    judged = judging.judge(everything())
+    found = judging.metrics(judged)
+    assert found["gemm_latency"]["n"] == 2244
+    assert found["tpot"]["n"] > 2000
+    for metric in ("gemm_latency", "all_gather_latency", "generation_attention_latency", "allreduce_busbw"):
+        assert 0.85 <= found[metric]["coverage90"] <= 0.95, metric
+    assert len(judged.predicted) + len(judged.refused) == len(everything().rows)
 
 
 # ---- calibrate
