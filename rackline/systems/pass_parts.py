@@ -21,7 +21,7 @@ WHOLE = ("weights", "experts", "cache", "compute", "rounded", "power", "scores",
 PASS_PARTS = tuple(dict.fromkeys((*DECODE, *PREFILL)))
 PHASES = {"decode": DECODE, "prefill": PREFILL, "whole": WHOLE}
 _SCORE_BYTES = 4.0  # a score is written in 32 bits
-_PER_WATT = 5e11  # FLOP/s that a watt sustains, in whose seconds `power` is given: its coefficient says how many
+_PER_WATT = 5e11  # 16-bit FLOP/s that a watt sustains, in whose seconds `power` is given: its coefficient says how many
 _PER_SCORE = 512.0  # FLOPs of a score: two products of a head of 128 numbers, two FLOPs each
 
 
@@ -49,10 +49,11 @@ def pass_parts(ledger: Mapping[str, Work], machine: Machine) -> dict[str, Number
         small = all(quantised(stored) for stored in work.flops)
         name = "unpacking" if small else "cores"
         found[name] = found[name] + np.where(limited, work.total_flops / plain, 0.0)
+        busy = np.where(limited, 0.0, work.total_flops / half if small else compute)
         if small:
-            found["rounded"] = found["rounded"] + np.where(limited, 0.0, work.total_flops / half)
+            found["rounded"] = found["rounded"] + busy
             found["compute"] = found["compute"] - np.where(limited, 0.0, compute)
-        found["power"] = found["power"] + np.where(limited, 0.0, work.total_flops / sustained)
+        found["power"] = found["power"] + busy * (half / sustained)
     return found
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from rackline.decisions.accuracy.sample import Sample
 from rackline.systems.logfit import NARROW, WIDE, predict, row_noise
 
+# a location's first word, and its number: "README.md" of README.md:L219, "discussions/4167", "Table D.3"
+_PLACE = re.compile(r"[^\s:;,(#]+(?: (?:[A-Z]\.)?\d+)?")
 CLOSE = np.array([0.5, 0.7, 0.7, 0.5, 0.5, 0.7])
 
 
@@ -30,7 +32,8 @@ class Share:
 
 def _table(s: Sample) -> tuple[str, str]:
     """The table that a row stands in, within its source: one person's machines and builds, of one time."""
-    return s.row.source, re.split(r"[\s:;,(#]", s.row.location, maxsplit=1)[0]
+    found = _PLACE.match(s.row.location)
+    return s.like.source, found[0] if found else ""
 
 
 def _version(s: Sample) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ def together(a: Sequence[Sample], b: Sequence[Sample], among: Mapping[str, Share
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What to add to logarithms of seconds, the spread that remains; series seen, and in these sizes; (n,) each."""
+    """What to add to logarithms of seconds, the spread that remains; series seen, and in this size and build; (n,)."""
 
     add: np.ndarray
     spread: np.ndarray
@@ -122,6 +125,6 @@ def _folds(known: Sequence[Sample], found: Sequence[Sample]) -> tuple[np.ndarray
 
 
 def _seen(found: Sequence[Sample], known: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    size = lambda s: (s.like.series, round(float(s.place[3]), 6))  # noqa: E731
+    size = lambda s: (s.like.series, _version(s), round(float(s.place[3]), 6))  # noqa: E731
     series, sizes = {s.like.series for s in known}, {size(s) for s in known}
     return np.array([s.like.series in series for s in found]), np.array([size(s) in sizes for s in found])

@@ -65,29 +65,32 @@ def _judged(family: str, phase: Sequence[Sample]) -> Judged:
     assert result is not None
     rows, own = tuple(s for s in phase if within(s, family)), [s for s in phase if s.family == family]
     if len(own) < len(rows):  # a wider family predicts engines and makers that it never saw
-        left = _left_out(family, phase, rows, [s.family for s in rows])[0]
-        return Judged(Fitted(family, result, rows, None), left, left, left)
+        error, spread, _ = left_out(family, phase, rows, [s.family for s in rows])
+        return Judged(Fitted(family, result, rows, None), *[error / spread] * 3)
     fitted = Fitted(family, result, tuple(own), None)
     by = corrected(fitted, own)
-    error = (np.log([s.seconds for s in own]) - by.logs) / by.spread
+    scaled = (np.log([s.seconds for s in own]) - by.logs) / by.spread
     sound = [s for s in own if not s.like.flag]
-    near, seen = _left_out(family, phase, sound, _fifths([(*s.like.series, s.place[3]) for s in sound]))
-    apart = [_left_out(family, phase, sound, keys)[0] for keys in (
-        _fifths([s.like.series for s in sound]), [s.chip[1] for s in sound], [s.like.model for s in sound])]
-    return Judged(fitted, error[by.sized], near[seen], np.concatenate(apart))
+    error, spread, seen = left_out(family, phase, sound, keys_of(sound, "size"))
+    apart = [left_out(family, phase, sound, keys_of(sound, key)) for key in ("series", "chip", "model")]
+    return Judged(fitted, scaled[by.sized], (error / spread)[seen], np.concatenate([e / s for e, s, _ in apart]))
 
 
-def _fifths(keys: Sequence[tuple]) -> list[int]:
-    return (numbered(keys) * 7 % 5).tolist()
+def keys_of(found: Sequence[Sample], key: str) -> list:
+    """What rows are left out by: chip, model, series or size (a series on so many chips), the last two by fifths."""
+    if key in ("chip", "model"):
+        return [s.chip[1] if key == "chip" else s.like.model for s in found]
+    which = numbered([s.like.series if key == "series" else (*s.like.series, s.place[3]) for s in found])
+    return (which * 7 % 5).tolist()
 
 
-def _left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
-              keys: Sequence[object]) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of rows in spreads, all that share a key left out of every fit, and whether their series was still seen.
+def left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
+             keys: Sequence[object]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors of rows (logarithms), their spreads and whether their series was still seen; (n,) each.
 
-    NaN where nothing is left to predict from.
+    All that share a key are left out of every fit; NaN where nothing is left to predict from.
     """
-    error, seen = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=bool)
+    error, spread, seen = np.full(len(rows), np.nan), np.ones(len(rows)), np.zeros(len(rows), dtype=bool)
     for key in dict.fromkeys(keys):
         test = [i for i, k in enumerate(keys) if k == key]
         gone = {rows[i].row.id for i in test}
@@ -97,5 +100,6 @@ def _left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
             continue
         given = [rows[i] for i in test]
         by = corrected(Fitted(family, result, tuple(s for s in rest if s.family == family), None), given)
-        error[test], seen[test] = (np.log([s.seconds for s in given]) - by.logs) / by.spread, by.seen
-    return error, seen
+        error[test] = np.log([s.seconds for s in given]) - by.logs
+        spread[test], seen[test] = by.spread, by.seen
+    return error, spread, seen

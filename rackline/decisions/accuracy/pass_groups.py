@@ -7,7 +7,8 @@ import numpy as np
 from rackline.systems.pass_parts import PHASES
 
 # engines whose single passes were measured, and makers of chips that it has kernels of their own for
-ENGINES = {"llama.cpp": ("NVIDIA", "Apple"), "gpt-fast": (), "vllm": (), "tensorrt-llm": (), "jax/xla": ()}
+ENGINES = {"llama.cpp": ("NVIDIA", "Apple"), "gpt-fast": (), "vllm": (), "sglang": (), "tensorrt-llm": (),
+           "jax/xla": ()}
 
 
 def family_of(phase: str, engine: str, maker: str) -> str:

@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 
 from rackline.decisions import against
+from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_groups import family_of
 from rackline.decisions.accuracy.sample import Sample
-from rackline.decisions.accuracy.settings import Refused, Setting, engine_of, known_model, like_of, setting
+from rackline.decisions.accuracy.settings import (
+    Refused,
+    Setting,
+    engine_of,
+    known_model,
+    like_of,
+    served_model,
+    setting,
+)
 from rackline.decisions.against import PIECE, cached, layout_of
 from rackline.decisions.comparing import Case, Step
 from rackline.errors import BadInput
@@ -28,6 +37,9 @@ def _case(row: Measured) -> tuple[Case, Any, Any]:
     if row.metric in _ENGINE_PASSES:
         one = setting(row)
         return _ENGINE_PASSES[row.metric](one), one.model, one.machine
+    if row.metric in published_rates.CASES:
+        model, machine = served_model(row), _machine(row)
+        return published_rates.CASES[row.metric](row, model, machine), model, machine
     make = _CASES.get((row.metric, engine_of(row)[0])) or against.CASES.get(row.metric)
     if make is None:
         raise Refused(f"no time of a pass or a request: {row.metric}")

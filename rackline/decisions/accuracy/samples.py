@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_samples import of_passes
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import of_servers
@@ -44,6 +45,8 @@ def _check(row: Measured) -> None:
         raise Refused("value is not above zero")
     if row.statistic not in _STATISTICS:
         raise Refused(f"a {row.statistic}, not a mean or median")
+    if row.metric in SERVED and published_rates.SPECULATION.search(row.notes):
+        raise Refused("multi-token prediction: tokens of a pass are not its sequences")
     wanted = _UNITS.get(row.metric)
     if wanted and row.unit != wanted:
         raise Refused(f"{row.metric} in {row.unit}, not in {wanted}")
