@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from rackline.decisions import day6, served
 from rackline.decisions.comparing import Case, Comparison, Step, Unpredicted, timed
+from rackline.facts.labels import counted
 from rackline.facts.machine import Machine
 from rackline.facts.measured_things import measured_machine, measured_model
 from rackline.facts.measurements import Measured
@@ -51,10 +52,10 @@ def layout_of(row: Measured) -> Layout:
     Attention sharded over the batch reads as many bytes a chip as attention cut along the cached tokens, and is
     counted so. Weights gathered to where the tokens are: every chip works for its own sequences with all of them.
     """
-    notes, chips = row.sizes.notes, row.chips or 1
+    notes, chips = row.sizes.notes, row.chips or counted(row.hardware)[1]
     if "FFN WG XYZ" in notes:
         return Layout(data=chips)
-    if "layer split" in notes:
+    if "layer split" in notes or (row.engine.startswith("llama.cpp") and not row.sizes.tensor):  # its default
         return Layout(pipeline=chips)
     if row.hardware.startswith("TPU") and "over heads" not in notes:
         return Layout(context=chips)

@@ -19,6 +19,13 @@ class Format:
 
 _SPEC = "OCP Microscaling Formats v1.0"
 _GGML = "block layouts of ggml, as in gguf 0.19.0's table GGML_QUANT_SIZES"
+_GGML_BLOCKS = (("q4_1", 32, 20), ("q5_0", 32, 22), ("q5_1", 32, 24), ("q2_k", 256, 84), ("q3_k", 256, 110),
+                ("iq1_s", 256, 50), ("iq1_m", 256, 56), ("iq2_xxs", 256, 66), ("iq2_xs", 256, 74), ("iq2_s", 256, 82),
+                ("iq3_xxs", 256, 98), ("iq3_s", 256, 110), ("iq4_nl", 32, 18), ("iq4_xs", 256, 136),
+                ("tq1_0", 256, 54), ("tq2_0", 256, 66))
+_MIXTURE = "a layer's weights, llama.cpp's mixture of blocks; bits a weight to a tenth, from memory"
+_GGML_MIXTURES = (("q2_k_m", 2.9), ("q3_k_s", 3.5), ("q3_k_m", 3.9), ("q3_k_l", 4.3), ("q4_k_s", 4.6), ("q5_k_s", 5.5),
+                  ("q5_k_m", 5.7), ("iq2_m", 2.7), ("iq3_m", 3.7), ("iq3_xs", 3.3))
 _GGML_MATH = ("int8", "fp8", "bf16")
 _FORMATS = [
     Format("fp32", 32, ("fp32",), "IEEE 754"),
@@ -41,6 +48,9 @@ _FORMATS = [
     Format("q6_k", 6.5625, _GGML_MATH, _GGML + ": 210 bytes per 256"),
     Format("q4_k_m", 4.8, _GGML_MATH, "a layer's weights: half of the value and down matrices in q6_k, the rest in "
            "q4_k; with the head in q6_k this is the 4.58 and 39.59 GiB printed for Llama 3 8B and 70B"),
+    *(Format(name, 8 * size / block, _GGML_MATH, f"{_GGML}: {size} bytes per {block}")
+      for name, block, size in _GGML_BLOCKS),
+    *(Format(name, bits, _GGML_MATH, _MIXTURE) for name, bits in _GGML_MIXTURES),
 ]
 FORMATS = {f.name: f for f in _FORMATS}
 

@@ -14,6 +14,7 @@ from rackline.decisions.accuracy.calibrating import (
     fit_family,
     held_out,
 )
+from rackline.decisions.accuracy.pass_families import Judged, is_pass, judged_families
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample, names
 from rackline.facts.calibration import Band, Calibration, Family
@@ -34,11 +35,32 @@ _EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "u
 
 def calibrate(found: Sequence[Sample], name: str, base: Calibration | None = None) -> Calibration:
     """A calibration from samples; families with few rows are held near `base`, and their intervals widened."""
-    fitted = fit_all(found) if base is None else _held(found, base)
+    passes = [s for s in found if is_pass(s)] if base is None else []
+    fitted = fit_all([s for s in found if not is_pass(s)]) if base is None else _held(found, base)
     tokens = fitted[PACE].samples if PACE in fitted else ()
     families = {family: _family(one, tokens, name, base) for family, one in sorted(fitted.items())}
+    families |= _of_passes(judged_families(passes), name)
     return Calibration(name=name, source=f"fitted to {sum(f.rows for f in families.values()):,} rows of {name}",
                        families=families)
+
+
+def _of_passes(found: Sequence[Judged], name: str) -> dict[str, Family]:
+    """Families of single passes; the fewer rows stand behind a band, the more of the phase's own goes into it."""
+    made = {}
+    for one in found:
+        phase = [other for other in found if other.fitted.family.split()[0] == one.fitted.family.split()[0]]
+        seen, near, unseen = (
+            _blended(_band(getattr(one, basis)), _band(np.concatenate([getattr(other, basis) for other in phase])))
+            for basis in ("seen", "near", "unseen"))
+        made[one.fitted.family] = Family(coefficients=_facts(one.fitted, name), rows=len(one.fitted.samples),
+                                         seen=seen, near=near, unseen=unseen)
+    return made
+
+
+def _blended(own: Band, common: Band) -> Band:
+    part = own.rows / (own.rows + _SHRINK)
+    return Band(low=_round(part * own.low + (1.0 - part) * common.low),
+                high=_round(part * own.high + (1.0 - part) * common.high), rows=own.rows)
 
 
 def _held(found: Sequence[Sample], base: Calibration) -> dict[str, Fitted]:
@@ -149,7 +171,7 @@ def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]
     for i, s in enumerate(given):
         basis = "seen" if result.sized[i] else "near" if result.seen[i] else "unseen"
         band: Band = getattr(family, basis)
-        scale = float(result.spread[i]) if result.seen[i] else 1.0
+        scale = float(result.spread[i]) if result.spread[i] > 0.0 else 1.0
         scale *= family.spread.get(" · ".join(s.like.series), 1.0) if basis == "seen" else 1.0
         at = float(result.logs[i])
         listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * band.low)),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rackline.decisions.accuracy import kin, pass_groups
 from rackline.decisions.accuracy.sample import Sample, matrix, names
 from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
 from rackline.systems.parts import PHYSICAL
+from rackline.systems.pass_parts import PHASES
 
 # where a fit starts: an efficiency of 0.8, or microseconds (of a token: bytes of activations) as engines show them
 START = {"message": 5.0, "hop": 5.0, "layer": 10.0, "pick": 5.0, "token": 74.0, "prompt weights": 1.0, "start": 5.0,
@@ -40,6 +42,8 @@ class Fitted:
 
 def starts(family: str) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms where a family's coefficients start, and the least that physics allows them."""
+    if family.split()[0] in PHASES:
+        return pass_groups.starts(family)
     own = START | (FIRST_LAYER if family.startswith("ttft") else {})
     start = np.log([own.get(name, EFFICIENCY) for name in names(family)])
     least = np.array([0.0 if name in PHYSICAL and not family.startswith("ttft") else -9.0 for name in names(family)])
@@ -132,6 +136,8 @@ def blocks(fitted: Fitted) -> dict[tuple, _Block]:
 
 def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     """Predictions of samples; one that the fit has seen is corrected from the others of its series."""
+    if fitted.family.split()[0] in PHASES:
+        return _of_kin(fitted, found)
     logs, spread = fitted.logs(found), np.zeros(len(found))
     seen, sized = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     known, ids = blocks(fitted), {s.row.id: s.seconds for s in fitted.samples}
@@ -150,6 +156,13 @@ def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
             sizes = {tuple(place) for place in block.place[:, 3:].tolist()}
             sized[same] = [tuple(found[i].place[3:].tolist()) in sizes for i in same]
     return Corrected(logs, spread, seen, sized)
+
+
+def _of_kin(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
+    known = fitted.samples
+    left = np.log([s.seconds for s in known]) - fitted.logs(known) if known else np.zeros(0)
+    by = kin.correction(fitted.family, known, left, found)
+    return Corrected(fitted.logs(found) + by.add, by.spread, by.seen, by.sized)
 
 
 FOLDS = 20  # in which the configurations of a series are left out for its own rows, each with all its repetitions

@@ -11,8 +11,8 @@ import numpy as np
 from rackline.decisions.accuracy.settings import Like
 from rackline.facts.measurements import Measured
 from rackline.systems.parts import MICRO, PARTS
+from rackline.systems.pass_parts import PHASES
 
-FAMILIES = ("tpot together", "tpot apart", "ttft together", "ttft apart", "queued", "decode", "prefill", "whole")
 ENGINE_LAYERS = ("vllm", "sglang")
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class Sample:
     clients: float
     bursts: bool
     place: np.ndarray
+    chip: tuple[str, str] = ("", "")  # of single passes: maker and bundled name, by which rows are kin
 
     @property
     def configuration(self) -> tuple[Any, ...]:
@@ -46,8 +47,8 @@ def names(family: str) -> tuple[str, ...]:
     """The coefficients of a family."""
     if family.startswith("ttft"):
         return _FIRST
-    if family in ("decode", "prefill", "whole"):
-        return PARTS
+    if family.split()[0] in PHASES:
+        return PHASES[family.split()[0]]
     engines = tuple(f"layer {name}" for name in ENGINE_LAYERS)
     return (*PARTS, *engines) if family == "tpot apart" else (*PARTS, "prompt weights", *engines)
 
@@ -69,7 +70,7 @@ def matrix(family: str, found: Sequence[Sample], pace: np.ndarray | None = None)
     if family.startswith("ttft"):
         assert pace is not None
         return _first_tokens(found, step @ pace[:len(PARTS)], at_pace(prompt, pace))
-    if family in ("decode", "prefill", "whole"):
+    if family.split()[0] in PHASES:
         return step
     added = share[:, None] * prompt
     shared = added[:, 0] + added[:, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_samples import of_passes
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import of_servers
@@ -12,6 +13,10 @@ from rackline.facts.measurements import Measured
 
 SERVED = ("tpot", "ttft", "output_tokens_per_s", "output_tokens_per_s_per_gpu")
 _STATISTICS = ("", "mean", "median")
+_UNITS = {**dict.fromkeys(("tpot", "ttft", "prompt_time", "token_time", "e2e_time", "first_token_latency",
+                           "prefill_latency", "decode_latency", "total_latency"), "seconds"),
+          **dict.fromkeys(("decode_tokens_per_s", "prefill_tokens_per_s"), "tokens/s"),
+          **dict.fromkeys(("prefill_mfu", "decode_mfu", "mfu"), "ratio")}
 
 
 def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
@@ -40,6 +45,8 @@ def _check(row: Measured) -> None:
         raise Refused("value is not above zero")
     if row.statistic not in _STATISTICS:
         raise Refused(f"a {row.statistic}, not a mean or median")
-    wanted = {"tpot": "seconds", "ttft": "seconds"}.get(row.metric)
+    if row.metric in SERVED and published_rates.SPECULATION.search(row.notes):
+        raise Refused("multi-token prediction: tokens of a pass are not its sequences")
+    wanted = _UNITS.get(row.metric)
     if wanted and row.unit != wanted:
-        raise Refused(f"{row.metric} in {row.unit}, not in seconds")
+        raise Refused(f"{row.metric} in {row.unit}, not in {wanted}")

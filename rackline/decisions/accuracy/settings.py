@@ -11,6 +11,7 @@ from typing import Any
 
 from rackline.errors import BadInput
 from rackline.facts.hardware import machine as named_machine
+from rackline.facts.labels import counted
 from rackline.facts.machine import Machine
 from rackline.facts.measured_things import measured_machine, model_name
 from rackline.facts.measurements import Measured
@@ -128,8 +129,8 @@ def known_model(row: Measured) -> str:
 
 
 def served_model(row: Measured) -> Model:
-    """A row's model in its number formats; Refused where one is not known."""
-    weights = row.formats.weights.lower()
+    """A row's model in its number formats; Refused where one of both is not known."""
+    weights = row.formats.weights.lower().partition(" ")[0]
     if weights not in _WEIGHTS:
         raise Refused(f"number format of the weights not known: {row.formats.weights}")
     kv = row.formats.kv.lower()
@@ -175,12 +176,17 @@ def engine_of(row: Measured) -> tuple[str, str]:
     return ENGINES.get(first, first or "not stated"), version.strip()
 
 
+def source_name(text: str) -> str:
+    """Who published, without revision, place or how it was read: the same for every copy of a table."""
+    return " ".join(re.split(r"[@;(]", text, maxsplit=1)[0].split()[:2])
+
+
 def like_of(row: Measured, model: Model, machine: Machine, mode: str) -> Like:
     """What a row is like."""
     engine, version = engine_of(row)
     said = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip()
-    published = said if said.startswith(_SAID) else row.source[:40]
-    return Like(published, model.name, row.hardware or machine.name, engine, version,
+    published = said if said.startswith(_SAID) else source_name(row.source)
+    return Like(published, model.name, counted(row.hardware)[0] or machine.name, engine, version,
                 row.formats.weights.lower() or "as configured", mode, row.flag)
 
 

@@ -1,0 +1,105 @@
+"""Families of single passes fitted from the widest to the narrowest, and how far off they are on what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rackline.decisions.accuracy.calibrating import Fitted, corrected, numbered
+from rackline.decisions.accuracy.pass_groups import HELD, starts, wider
+from rackline.decisions.accuracy.sample import Sample, matrix
+from rackline.systems.logfit import LOOSE, Fit, fit
+from rackline.systems.pass_parts import PHASES
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A family's fit, and its errors in spreads: configurations, parallel sizes, and whole series, chips or models
+    left out."""
+
+    fitted: Fitted
+    seen: np.ndarray
+    near: np.ndarray
+    unseen: np.ndarray
+
+
+def is_pass(s: Sample) -> bool:
+    """Whether a sample is of single passes."""
+    return s.family.split()[0] in PHASES
+
+
+def fit_passes(family: str, found: Sequence[Sample]) -> Fit | None:
+    """The coefficients of a family, held at those of the wider one, held at those of its phase; None without rows.
+
+    found: samples of the phase; suspects are left out.
+    """
+    above = wider(family)
+    held = fit_passes(above, found) if above else None
+    rows = [s for s in found if within(s, family) and not s.like.flag]
+    if not rows:
+        return held
+    start, least = starts(family)
+    return fit(matrix(family, rows), np.log([s.seconds for s in rows]), start if held is None else held.logs, least,
+               numbered([s.like.series for s in rows]), hold=LOOSE if held is None else HELD)
+
+
+def within(s: Sample, family: str) -> bool:
+    """Whether a sample belongs to a family or to a narrower one."""
+    return s.family == family or s.family.startswith(f"{family} ")
+
+
+def judged_families(found: Sequence[Sample]) -> list[Judged]:
+    """Every family that samples of passes belong to, narrow and wide, with its errors on what was left out."""
+    families: dict[str, None] = {}
+    for s in found:
+        name: str | None = s.family
+        while name:
+            families[name], name = None, wider(name)
+    return [_judged(name, [s for s in found if s.family.split()[0] == name.split()[0]]) for name in sorted(families)]
+
+
+def _judged(family: str, phase: Sequence[Sample]) -> Judged:
+    result = fit_passes(family, phase)
+    assert result is not None
+    rows, own = tuple(s for s in phase if within(s, family)), [s for s in phase if s.family == family]
+    if len(own) < len(rows):  # a wider family predicts engines and makers that it never saw
+        error, spread, _ = left_out(family, phase, rows, [s.family for s in rows])
+        return Judged(Fitted(family, result, rows, None), *[error / spread] * 3)
+    fitted = Fitted(family, result, tuple(own), None)
+    by = corrected(fitted, own)
+    scaled = (np.log([s.seconds for s in own]) - by.logs) / by.spread
+    sound = [s for s in own if not s.like.flag]
+    error, spread, seen = left_out(family, phase, sound, keys_of(sound, "size"))
+    apart = [left_out(family, phase, sound, keys_of(sound, key)) for key in ("series", "chip", "model")]
+    return Judged(fitted, scaled[by.sized], (error / spread)[seen], np.concatenate([e / s for e, s, _ in apart]))
+
+
+def keys_of(found: Sequence[Sample], key: str) -> list:
+    """What rows are left out by: chip, model, series or size (a series on so many chips), the last two by fifths."""
+    if key in ("chip", "model"):
+        return [s.chip[1] if key == "chip" else s.like.model for s in found]
+    which = numbered([s.like.series if key == "series" else (*s.like.series, s.place[3]) for s in found])
+    return (which * 7 % 5).tolist()
+
+
+def left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
+             keys: Sequence[object]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors of rows (logarithms), their spreads and whether their series was still seen; (n,) each.
+
+    All that share a key are left out of every fit; NaN where nothing is left to predict from.
+    """
+    error, spread, seen = np.full(len(rows), np.nan), np.ones(len(rows)), np.zeros(len(rows), dtype=bool)
+    for key in dict.fromkeys(keys):
+        test = [i for i, k in enumerate(keys) if k == key]
+        gone = {rows[i].row.id for i in test}
+        rest = [s for s in phase if s.row.id not in gone]
+        result = fit_passes(family, rest)
+        if result is None:
+            continue
+        given = [rows[i] for i in test]
+        by = corrected(Fitted(family, result, tuple(s for s in rest if s.family == family), None), given)
+        error[test] = np.log([s.seconds for s in given]) - by.logs
+        spread[test], seen[test] = by.spread, by.seen
+    return error, spread, seen
