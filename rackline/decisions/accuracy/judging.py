@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,7 +13,8 @@ import numpy as np
 from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
-from rackline.decisions.accuracy.samples import samples
+from rackline.decisions.accuracy.samples import TRAINED, samples, steps
+from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import Observations, bundled
@@ -42,14 +43,27 @@ Judge = Callable[[Sequence[Measured], Calibration], tuple[list[Predicted], list[
 
 def _of_serving(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     """Rows of serving engines and single passes; what is bundled is predicted from the others of its series."""
-    given, refused = samples(rows)
+    return _by_calibration(*samples(rows), by)
+
+
+def _of_training(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
+    """Figures of training steps, each beside its own; what is bundled is predicted from other configurations."""
+    return _by_calibration(*steps(rows), by)
+
+
+def _of_sizes(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
+    return derived(rows)
+
+
+def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
+                    by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     lacking = [(s.row, f"no calibration of {s.family}") for s in given if s.family not in by.families]
     given = [s for s in given if s.family in by.families]
     return predictions(by, known(), given), [*refused, *lacking]
 
 
 # metric -> who predicts it; what is not listed is a pass or a request of a serving engine, or refused by its name
-JUDGES: dict[str, Judge] = {}
+JUDGES: Mapping[str, Judge] = {**dict.fromkeys(TRAINED, _of_training), **dict.fromkeys(DERIVED_METRICS, _of_sizes)}
 
 
 def judge(found: Observations, by: Calibration | None = None) -> Judged:
@@ -80,7 +94,7 @@ def summary(found: Sequence[Predicted]) -> dict[str, Any]:
 
 def figure_error(p: Predicted) -> float:
     """Relative error of the published figure: a rate errs the other way round than its seconds."""
-    return p.error if p.row.unit == "seconds" else p.measured / p.seconds - 1.0
+    return p.error if p.row.unit == "seconds" or p.like.mode == DERIVED else p.measured / p.seconds - 1.0
 
 
 def metrics(judged: Judged) -> dict[str, dict[str, Any]]:
