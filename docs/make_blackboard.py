@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 MODULES = ("blackboard", "operating", "passes_and_prices", "charges", "attention", "experts", "collectives", "cuts",
-           "capacity", "parameters", "tiers", "speculation", "designs", "sparsity")
+           "capacity", "parameters", "training", "tiers", "speculation", "designs", "sparsity")
 PAGE = Path(__file__).with_name("blackboard.md")
 OPENING = """# The blackboard
 

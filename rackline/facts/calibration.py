@@ -39,7 +39,7 @@ class Family(Record):
     """One metric's coefficients by name, how its errors spread, and the number of rows they came from.
 
     seen: of series and parallel sizes seen; near: of a series seen in other sizes; unseen: of another series.
-    `spread` by series (joined by " · "): how much wider its own errors are than the family's.
+    `spread` by series (joined by " · "), of training by engine: how much wider its own errors are than the family's.
     """
 
     coefficients: dict[str, Fact]

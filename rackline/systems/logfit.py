@@ -143,7 +143,7 @@ def row_noise(matrix: np.ndarray, residual: np.ndarray, noise: float) -> np.ndar
 
 
 def predict(cross: np.ndarray, matrix: np.ndarray, granted: np.ndarray, residual: np.ndarray,
-            prior: float) -> tuple[np.ndarray, np.ndarray]:
+            prior: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of residuals from those seen; cross: (n, m), matrix: (m, m), granted, residual: (m,)."""
     solved = np.linalg.solve(matrix + np.diag(granted), np.column_stack([residual, cross.T]))
     spread = prior - np.einsum("nm,mn->n", cross, solved[:, 1:])

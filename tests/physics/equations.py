@@ -43,7 +43,8 @@ WHOLE = {
     "past": lambda rng, n: rng.integers(0, 5000, n), "new": lambda rng, n: rng.integers(1, 5000, n),
     "window": lambda rng, n: rng.integers(1, 5000, n), "top_k": lambda rng, n: rng.integers(1, 100, n),
     "kv_heads": lambda rng, n: rng.integers(1, 65, n), "racks": lambda rng, n: rng.integers(1, 10, n),
-    "copies": lambda rng, n: rng.integers(1, 9, n), "drafted": lambda rng, n: rng.integers(0, 9, n),
+    "copies": lambda rng, n: rng.integers(1, 9, n), "pieces": lambda rng, n: rng.integers(1, 5, n),
+    "drafted": lambda rng, n: rng.integers(0, 9, n),
 }
 
 

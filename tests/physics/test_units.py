@@ -30,7 +30,8 @@ PARAMETERS = {
     "FLOP/cached": "pair_flops key_width value_width",
     "1": "chips experts k tokens destinations copies width nodes limit g axes wraps longest messages racks ratio"
          " domain links stages switches nodes_hit layers heads kv_heads head_dim d_ff vocab rank rope past new window"
-         " top_k r premium stage E P E_before wires keys group acceptance drafted m s x sharing sparse years capacity",
+         " top_k r premium stage E P E_before wires keys group acceptance drafted m s x sharing sparse years capacity"
+         " again micro pieces ranks",
 }
 SPECIAL = {  # a name with another meaning in one place
     "passes_and_prices.kv_from_price_step": {"R": "token"},
@@ -52,6 +53,14 @@ SPECIAL = {  # a name with another meaning in one place
     "sparsity.dense_equivalent": {"a": "1"},
     "sparsity.active_for_equal_quality": {"a": "1", "N_dense": "param"},
     "sparsity.total_parameters": {"share": "1"},
+    "training.training_flops": {"N_active": "param"},
+    "training.score_flops": {"L": "1", "width": "FLOP/token"},
+    "training.hardware_flops": {"f": "FLOP"},
+    "training.activation_bytes": {"L": "byte/token", "d": "byte/token"},
+    "training.sequence_parallel_activation_bytes": {"L": "byte/token", "d": "byte/token"},
+    "training.scores_kept_bytes": {"L": "byte/token"},
+    "training.layer_input_bytes": {"d": "byte/token"},
+    "training.state_bytes": {"N_total": "byte"},
     "blackboard.batch_one_penalty": {"weights_read": "byte/token"},
 }
 

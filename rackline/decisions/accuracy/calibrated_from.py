@@ -16,7 +16,7 @@ from rackline.decisions.accuracy.calibrating import (
 )
 from rackline.decisions.accuracy.pass_families import Judged, is_pass, judged_families
 from rackline.decisions.accuracy.predicted import Predicted
-from rackline.decisions.accuracy.sample import Sample, names
+from rackline.decisions.accuracy.sample import TRAINING, Sample, names
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
 from rackline.systems.logfit import Fit
@@ -26,8 +26,11 @@ FEW = 30  # rows below which a family is held at the calibration that it starts 
 HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
 INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
+_SHRINK_STACK = 60.0  # the same beside a training stack's, whose rows err together
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms"}
+_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms", "routing": "us",
+         "expert": "us", "step": "ms"}
+SCALED = (TRAINING,)  # families whose corrections know how far off they are, of series never seen too
 
 
 # ---- from samples to a calibration
@@ -90,14 +93,31 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
     sound = [s for s in one.samples if not s.like.flag]
     own_way = corrected(one, one.samples)  # each from the others: its configuration left out
     scaled = (np.log([s.seconds for s in one.samples]) - own_way.logs) / np.maximum(own_way.spread, 1e-9)
-    scaled = np.where(own_way.sized, scaled, np.nan)
-    own = {series: _round(value) for series, value in _spreads(one.samples, np.abs(scaled)).items()}
-    each = np.array([own.get(" · ".join(s.like.series), 1.0) for s in one.samples])
+    scaled = np.where(own_way.sized, scaled, np.nan) if one.family not in SCALED else scaled
+    own = {kind: _round(value) for kind, value in _spreads(one.samples, np.abs(scaled)).items()}
+    each = np.array([own.get(_kind(s), 1.0) for s in one.samples])
     layout, width, seen = held_out(one.family, sound, tokens, "layout")
-    near = (layout / np.maximum(width, 1e-9))[seen > 0]
-    apart = np.concatenate([held_out(one.family, sound, tokens, key)[0] for key in ("series", "model", "chip")])
-    return Family(coefficients=facts, rows=len(one.samples), seen=_band(scaled / each),
+    near = (layout / _wider(one.family, width, sound, own))[seen > 0]
+    apart = np.concatenate([_unseen(sound, tokens, key, own) for key in ("series", "model", "chip")])
+    return Family(coefficients=facts, rows=len(one.samples), seen=_band((scaled / each)[own_way.sized]),
                   near=_band(near if len(near) else scaled), unseen=_band(apart), few=few, spread=own)
+
+
+def _unseen(sound: Sequence[Sample], tokens: Sequence[Sample], key: str, own: dict[str, float]) -> np.ndarray:
+    family = sound[0].family
+    error, width, _ = held_out(family, sound, tokens, key)
+    return error / _wider(family, width, sound, own) if family in SCALED else error
+
+
+def _wider(family: str, width: np.ndarray, found: Sequence[Sample], own: dict[str, float]) -> np.ndarray:
+    """The corrections' own spreads, of scaled families by how far the rows of a stack err beyond them."""
+    by = np.array([own.get(_kind(s), 1.0) if family in SCALED else 1.0 for s in found])
+    return np.maximum(width * by, 1e-9)
+
+
+def _kind(s: Sample) -> str:
+    """What shares a spread: a series; of training, where series are short, all that one stack ran."""
+    return s.like.engine if s.family in SCALED else " · ".join(s.like.series)
 
 
 def _facts(one: Fitted, name: str) -> dict[str, Fact]:
@@ -129,7 +149,7 @@ def _band(error: np.ndarray) -> Band:
 
 
 def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
-    """How much wider the errors of a series are than the family's, shrunk towards one where rows are few."""
+    """How much wider the errors of a kind are than the family's, shrunk towards one where rows are few."""
     if not np.isfinite(scaled).any():
         return {}
     whole = float(np.nanquantile(scaled, INSIDE))
@@ -137,9 +157,10 @@ def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
     for s, value in zip(found, scaled, strict=True):
         if not np.isfinite(value):
             continue
-        groups.setdefault(" · ".join(s.like.series), []).append(float(value))
-    share = lambda n, own: (n * own / whole + _SHRINK) / (n + _SHRINK)  # noqa: E731
-    return {series: share(len(own), float(np.quantile(own, INSIDE))) for series, own in sorted(groups.items())}
+        groups.setdefault(_kind(s), []).append(float(value))
+    shrink = _SHRINK_STACK if found[0].family in SCALED else _SHRINK
+    share = lambda n, own: (n * own / whole + shrink) / (n + shrink)  # noqa: E731
+    return {kind: share(len(own), float(np.quantile(own, INSIDE))) for kind, own in sorted(groups.items())}
 
 
 # ---- from a calibration to predictions
@@ -171,8 +192,9 @@ def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]
     for i, s in enumerate(given):
         basis = "seen" if result.sized[i] else "near" if result.seen[i] else "unseen"
         band: Band = getattr(family, basis)
+        scaled = fitted.family in SCALED
         scale = float(result.spread[i]) if result.spread[i] > 0.0 else 1.0
-        scale *= family.spread.get(" · ".join(s.like.series), 1.0) if basis == "seen" else 1.0
+        scale *= family.spread.get(_kind(s), 1.0) if basis == "seen" or scaled else 1.0
         at = float(result.logs[i])
         listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * band.low)),
                                 float(np.exp(at + scale * band.high)), basis))

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from rackline.decisions.accuracy import kin, pass_groups
-from rackline.decisions.accuracy.sample import Sample, matrix, names
+from rackline.decisions.accuracy import alike, kin, pass_groups
+from rackline.decisions.accuracy.sample import TRAINING, Sample, matrix, names
 from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
 from rackline.systems.parts import PHYSICAL
 from rackline.systems.pass_parts import PHASES
+from rackline.systems.training import WORKING
 
 # where a fit starts: an efficiency of 0.8, or microseconds (of a token: bytes of activations) as engines show them
 START = {"message": 5.0, "hop": 5.0, "layer": 10.0, "pick": 5.0, "token": 74.0, "prompt weights": 1.0, "start": 5.0,
          "prompt": 1.5, "pass": 2.0, "burst": 1.2, "queue": 2.0, "client": 500.0, "burst sglang": 3.0,
          "queue sglang": 3.0, "layer sglang": 100.0, "layer vllm": 10.0}
 FIRST_LAYER = {"layer": 100.0, "pick": 50.0}  # of a first token: what starts a prompt's kernels
+# of a training step: microseconds, times activations are moved, shares of messages that nothing hides
+STEP_START = {"scores": 2.0, "experts": 2.0, "token": 40.0, "copies": 20.0, "logits": 3.0, "weights": 1.0,
+              "optimizer": 1.0, "tensor": 0.7, "context": 0.5, "exchange": 1.0, "send": 0.5, "reduce": 0.5,
+              "shards": 0.3, "layer": 100.0, "routing": 500.0, "expert": 20.0, "step": 20.0}
 EFFICIENCY = 1.25
 PACE = "tpot together"
 SMOOTH = {"tpot together": Smooth(0.12, 0.12, 0.12, 0.05, 0.04), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
@@ -44,10 +50,10 @@ def starts(family: str) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms where a family's coefficients start, and the least that physics allows them."""
     if family.split()[0] in PHASES:
         return pass_groups.starts(family)
-    own = START | (FIRST_LAYER if family.startswith("ttft") else {})
+    own = START | (FIRST_LAYER if family.startswith("ttft") else STEP_START if family == TRAINING else {})
     start = np.log([own.get(name, EFFICIENCY) for name in names(family)])
-    least = np.array([0.0 if name in PHYSICAL and not family.startswith("ttft") else -9.0 for name in names(family)])
-    return start, least
+    physical = {TRAINING: WORKING}.get(family, () if family.startswith("ttft") else PHYSICAL)
+    return start, np.array([0.0 if name in physical else -9.0 for name in names(family)])
 
 
 def numbered(keys: Sequence[tuple]) -> np.ndarray:
@@ -92,35 +98,50 @@ class Corrected:
 
 
 @dataclass(frozen=True, eq=False)
+class _Likeness:
+    """How residuals of a family go together: covariance of two lists of samples, variances, noise of one row."""
+
+    together: Callable[[Sequence[Sample], Sequence[Sample]], np.ndarray]
+    prior: Callable[[Sequence[Sample]], np.ndarray]
+    noise: float
+
+
+def _likeness(fitted: Fitted) -> _Likeness:
+    if fitted.family == TRAINING:
+        logs = fitted.fit.logs
+        return _Likeness(lambda a, b: alike.together(a, b, logs), lambda a: alike.prior(a, logs), alike.NOISE)
+    how = SMOOTH.get(fitted.family, OTHER)
+    prior = how.series**2 + how.near**2 + how.version**2 + how.near_version**2
+    return _Likeness(lambda a, b: _in_series(a, b, how), lambda a: np.full(len(a), prior), how.noise)
+
+
+def _in_series(a: Sequence[Sample], b: Sequence[Sample], how: Smooth) -> np.ndarray:
+    same = (_versions(a)[:, None] == _versions(b)[None, :]).astype(float)
+    return together(np.stack([s.place for s in a]), np.stack([s.place for s in b]), same, how)
+
+
+@dataclass(frozen=True, eq=False)
 class _Block:
-    """The known rows of one series: residuals, places, versions, configurations, and how residuals go together."""
+    """Known rows whose residuals go together: of one series, or of all training."""
 
     residual: np.ndarray
-    place: np.ndarray
-    version: np.ndarray
-    part: list[tuple]
-    how: Smooth
+    found: list[Sample]
+    how: _Likeness
     matrix: np.ndarray
 
     def only(self, rows: np.ndarray) -> _Block:
-        return _Block(self.residual[rows], self.place[rows], self.version[rows], [self.part[i] for i in rows],
-                      self.how, self.matrix[np.ix_(rows, rows)])
-
-
-def _block(residual: np.ndarray, found: Sequence[Sample], how: Smooth) -> _Block:
-    place, version = np.stack([s.place for s in found]), _versions(found)
-    same = (version[:, None] == version[None, :]).astype(float)
-    return _Block(residual, place, version, [s.configuration for s in found], how, together(place, place, same, how))
+        return _Block(self.residual[rows], [self.found[i] for i in rows], self.how, self.matrix[np.ix_(rows, rows)])
 
 
 def _versions(found: Sequence[Sample]) -> np.ndarray:
     return np.array([f"{s.like.version}|{s.like.source}" for s in found])
 
 
-def _by_series(found: Sequence[Sample]) -> dict[tuple, list[int]]:
+def _by_pool(found: Sequence[Sample]) -> dict[tuple, list[int]]:
+    """Rows that correct each other: those of a series; all of training."""
     groups: dict[tuple, list[int]] = {}
     for i, s in enumerate(found):
-        groups.setdefault(s.like.series, []).append(i)
+        groups.setdefault((TRAINING,) if s.family == TRAINING else s.like.series, []).append(i)
     return groups
 
 
@@ -128,10 +149,12 @@ def blocks(fitted: Fitted) -> dict[tuple, _Block]:
     """The samples of a fit by series, with what its coefficients leave over."""
     if not fitted.samples:
         return {}
-    residual = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples)
-    how = SMOOTH.get(fitted.family, OTHER)
-    return {series: _block(residual[rows], [fitted.samples[i] for i in rows], how)
-            for series, rows in _by_series(fitted.samples).items()}
+    residual, how = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples), _likeness(fitted)
+    made = {}
+    for pool, rows in _by_pool(fitted.samples).items():
+        known = [fitted.samples[i] for i in rows]
+        made[pool] = _Block(residual[rows], known, how, how.together(known, known))
+    return made
 
 
 def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
@@ -140,21 +163,23 @@ def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
         return _of_kin(fitted, found)
     logs, spread = fitted.logs(found), np.zeros(len(found))
     seen, sized = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
-    known, ids = blocks(fitted), {s.row.id: s.seconds for s in fitted.samples}
-    for series, rows in _by_series(found).items():
-        whole = known.get(series)
+    known, measured = blocks(fitted), {_identity(s) for s in fitted.samples}
+    for pool, rows in _by_pool(found).items():
+        whole = known.get(pool)
         if whole is None:
             continue
-        places = _folds(whole.part)
-        for fold, same in _by_fold([found[i] for i in rows], rows, ids, places).items():
+        parts = [s.configuration for s in whole.found]
+        places = _folds(parts)
+        for fold, same in _by_fold([found[i] for i in rows], rows, measured, places).items():
             block = whole if fold is None else whole.only(
-                np.array([i for i, part in enumerate(whole.part) if places[part] != fold], dtype=int))
+                np.array([i for i, part in enumerate(parts) if places[part] != fold], dtype=int))
             if not len(block.residual):
                 continue
             mean, variance = _correct(block, [found[i] for i in same])
-            logs[same], spread[same], seen[same] = logs[same] + mean, np.sqrt(variance), True
-            sizes = {tuple(place) for place in block.place[:, 3:].tolist()}
-            sized[same] = [tuple(found[i].place[3:].tolist()) in sizes for i in same]
+            logs[same], spread[same] = logs[same] + mean, np.sqrt(variance)
+            series, sizes = {s.like.series for s in block.found}, {_sizes(s) for s in block.found}
+            seen[same] = [found[i].like.series in series for i in same]
+            sized[same] = [_sizes(found[i]) in sizes for i in same]
     return Corrected(logs, spread, seen, sized)
 
 
@@ -165,6 +190,15 @@ def _of_kin(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     return Corrected(fitted.logs(found) + by.add, by.spread, by.seen, by.sized)
 
 
+def _identity(s: Sample) -> Any:
+    """What tells that a row was seen: its id; a training step by whichever of its figures."""
+    return s.measurement if s.family == TRAINING else s.row.id
+
+
+def _sizes(s: Sample) -> tuple[Any, ...]:
+    return (*s.like.series, *s.place[3:].tolist())
+
+
 FOLDS = 20  # in which the configurations of a series are left out for its own rows, each with all its repetitions
 
 
@@ -172,23 +206,20 @@ def _folds(parts: Sequence[tuple]) -> dict[tuple, int]:
     return {part: i % FOLDS for i, part in enumerate(dict.fromkeys(parts))}
 
 
-def _by_fold(found: Sequence[Sample], rows: Sequence[int], ids: dict[str, float],
+def _by_fold(found: Sequence[Sample], rows: Sequence[int], measured: set,
              places: dict[tuple, int]) -> dict[int | None, list[int]]:
     """Rows by what must be left out for them: nothing for rows that are new."""
     groups: dict[int | None, list[int]] = {}
     for s, i in zip(found, rows, strict=True):
-        old = s.row.id in ids and s.configuration in places
+        old = _identity(s) in measured and s.configuration in places
         groups.setdefault(places[s.configuration] if old else None, []).append(i)
     return groups
 
 
 def _correct(block: _Block, found: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     how = block.how
-    same = (_versions(found)[:, None] == block.version[None, :]).astype(float)
-    cross = together(np.stack([s.place for s in found]), block.place, same, how)
-    prior = how.series**2 + how.near**2 + how.version**2 + how.near_version**2
     granted = row_noise(block.matrix, block.residual, how.noise)
-    mean, variance = predict(cross, block.matrix, granted, block.residual, prior)
+    mean, variance = predict(how.together(found, block.found), block.matrix, granted, block.residual, how.prior(found))
     return mean, variance + how.noise**2
 
 

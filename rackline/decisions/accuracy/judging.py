@@ -15,7 +15,8 @@ from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.judged_micro import is_micro, of_micro
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
-from rackline.decisions.accuracy.samples import samples
+from rackline.decisions.accuracy.samples import TRAINED, samples, steps
+from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import Observations, bundled
@@ -44,14 +45,29 @@ Judge = Callable[[Sequence[Measured], Calibration], tuple[list[Predicted], list[
 
 def _of_serving(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     """Rows of serving engines and single passes; what is bundled is predicted from the others of its series."""
-    given, refused = samples(rows)
+    return _by_calibration(*samples(rows), by)
+
+
+def _of_training(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
+    """Figures of training steps, each beside its own; what is bundled is predicted from other configurations."""
+    return _by_calibration(*steps(rows), by)
+
+
+def _of_sizes(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
+    return derived(rows)
+
+
+def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
+                    by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     lacking = [(s.row, f"no calibration of {s.family}") for s in given if s.family not in by.families]
     given = [s for s in given if s.family in by.families]
     return predictions(by, known(), given), [*refused, *lacking]
 
 
 # whether a metric is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
-JUDGES: tuple[tuple[Callable[[str], bool], Judge], ...] = ((is_micro, of_micro),)
+JUDGES: tuple[tuple[Callable[[str], bool], Judge], ...] = (
+    (is_micro, of_micro), (lambda metric: metric in TRAINED, _of_training),
+    (lambda metric: metric in DERIVED_METRICS, _of_sizes))
 
 
 def judge_of(metric: str) -> Judge:
@@ -93,7 +109,7 @@ def summary(found: Sequence[Predicted]) -> dict[str, Any]:
 
 def figure_error(p: Predicted) -> float:
     """Relative error of the published figure: a rate errs the other way round than its seconds."""
-    return p.error if p.row.unit == "seconds" else p.measured / p.seconds - 1.0
+    return p.error if p.row.unit == "seconds" or p.like.mode == DERIVED else p.measured / p.seconds - 1.0
 
 
 def metrics(judged: Judged) -> dict[str, dict[str, Any]]:

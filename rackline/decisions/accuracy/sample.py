@@ -12,7 +12,9 @@ from rackline.decisions.accuracy.settings import Like
 from rackline.facts.measurements import Measured
 from rackline.systems.parts import MICRO, PARTS
 from rackline.systems.pass_parts import PHASES
+from rackline.systems.training import STEP_PARTS
 
+TRAINING = "training"  # a family of its own: parts are those of a step
 ENGINE_LAYERS = ("vllm", "sglang")
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,11 @@ class Sample:
         """What must be left out together: the same thing measured with another version is no independent row."""
         return (self.family, *self.like.series, *np.round(self.place, 6).tolist())
 
+    @property
+    def measurement(self) -> tuple[Any, ...]:
+        """What several published figures may be of: a configuration as one source ran one version of it."""
+        return (*self.configuration, self.like.version, self.like.source)
+
 
 # ---- what a family weighs
 
@@ -47,6 +54,8 @@ def names(family: str) -> tuple[str, ...]:
     """The coefficients of a family."""
     if family.startswith("ttft"):
         return _FIRST
+    if family == TRAINING:
+        return STEP_PARTS
     if family.split()[0] in PHASES:
         return PHASES[family.split()[0]]
     engines = tuple(f"layer {name}" for name in ENGINE_LAYERS)
@@ -65,12 +74,14 @@ def matrix(family: str, found: Sequence[Sample], pace: np.ndarray | None = None)
     Time to first token weighs whole prompts and passes at the pace of the tokens' own coefficients.
     """
     step, prompt = np.stack([s.decode for s in found]), np.stack([s.prompt for s in found])
+    if family in ("decode", "prefill", "whole", TRAINING):
+        return step
     share = np.array([s.share for s in found])
     engine = [s.like.engine for s in found]
     if family.startswith("ttft"):
         assert pace is not None
         return _first_tokens(found, step @ pace[:len(PARTS)], at_pace(prompt, pace))
-    if family.split()[0] in PHASES:
+    if family == TRAINING or family.split()[0] in PHASES:
         return step
     added = share[:, None] * prompt
     shared = added[:, 0] + added[:, 1]

@@ -9,6 +9,9 @@ from rackline.decisions.accuracy.pass_samples import of_passes
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import of_servers
 from rackline.decisions.accuracy.settings import Refused, Setting, setting
+from rackline.decisions.accuracy.training_figures import METRICS as TRAINED
+from rackline.decisions.accuracy.training_samples import measurements_of, of_training
+from rackline.errors import BadInput
 from rackline.facts.measurements import Measured
 
 SERVED = ("tpot", "ttft", "output_tokens_per_s", "output_tokens_per_s_per_gpu")
@@ -20,11 +23,12 @@ _UNITS = {**dict.fromkeys(("tpot", "ttft", "prompt_time", "token_time", "e2e_tim
 
 
 def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
-    """The rows as samples, and those refused with the reason."""
+    """The rows as samples, and those refused with the reason; of a training step one, however many its figures."""
     found: list[Sample] = []
     served: list[Setting] = []
-    refused: list[tuple[Measured, str]] = []
-    for row in rows:
+    whole = list(rows)
+    trained, refused = steps([row for row in whole if row.metric in TRAINED])
+    for row in (row for row in whole if row.metric not in TRAINED):
         try:
             _check(row)
             if row.metric in SERVED:
@@ -33,13 +37,26 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
                 found.append(of_passes(row))
         except Refused as reason:
             refused.append((row, str(reason)))
-    return found + of_servers(served), refused
+    return found + of_servers(served) + measurements_of(trained), refused
+
+
+def steps(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
+    """Rows of training steps as samples, one of each figure, and those refused with the reason."""
+    found: list[Sample] = []
+    refused: list[tuple[Measured, str]] = []
+    for row in rows:
+        try:
+            _check(row)
+            found.append(of_training(row))
+        except (Refused, BadInput) as reason:
+            refused.append((row, str(reason)))
+    return found, refused
 
 
 def _check(row: Measured) -> None:
     if row.from_memory:
         raise Refused("not read in a source")
-    if not row.unit:
+    if not row.unit and row.metric not in TRAINED:
         raise Refused(f"unit not known: {row.per or 'none'}")
     if not row.value > 0.0:
         raise Refused("value is not above zero")
