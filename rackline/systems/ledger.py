@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -216,7 +216,7 @@ def _ends(stage: _Stage) -> Iterator[Term]:
     row = model.hidden * bytes_per_number(formats["embedding"])
     yield "embedding", Work({}, stage.tokens * row)
     logits = stage.pass_.logits * stage.share
-    yield "head", _product(stage, model.head, logits, 1.0, 1.0 / stage.cut)
+    yield "head", replace(_product(stage, model.head, logits, 1.0, 1.0 / stage.cut), sequences=logits)
     norms = model.vectors + sum(g.vectors * g.count for g in model.layers) * stage.layers
     yield "norms", Work({}, norms * bytes_per_number(formats["small"]))
     if np.any(np.asarray(stage.layout.pipeline) > 1):

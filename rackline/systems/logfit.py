@@ -13,28 +13,50 @@ MOST_STEPS = 100
 
 
 @dataclass(frozen=True, eq=False)
+class Terms:
+    """Seconds as a sum of terms: parts (n, m), each times a product of coefficients, to the powers (m, k) of each.
+
+    weight: how much each row counts, shape (n,) or one for all.
+    """
+
+    parts: np.ndarray
+    powers: np.ndarray
+    weight: np.ndarray | float = 1.0
+
+    def each(self, logs: np.ndarray) -> np.ndarray:
+        """Seconds of every term, shape (n, m)."""
+        return self.parts * np.exp(self.powers @ logs)
+
+
+def plain(x: np.ndarray) -> Terms:
+    """Terms that have one coefficient each, in order; x: (n, k)."""
+    return Terms(x, np.eye(x.shape[1]))
+
+
+@dataclass(frozen=True, eq=False)
 class Fit:
     """Logarithms of the coefficients of shape (k,), and their covariance across groups of rows, shape (k, k)."""
 
     logs: np.ndarray
     covariance: np.ndarray
 
-    def seconds(self, x: np.ndarray) -> np.ndarray:
-        """Seconds of rows of parts, shape (n, k)."""
-        return x @ np.exp(self.logs)
+    def seconds(self, x: Terms | np.ndarray) -> np.ndarray:
+        """Seconds of terms, or of rows of parts of shape (n, k)."""
+        terms = plain(x) if isinstance(x, np.ndarray) else x
+        return terms.each(self.logs).sum(1)
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
     logs: np.ndarray
-    share: np.ndarray  # (n, k): a part's share of a row's predicted seconds
+    share: np.ndarray  # (n, k): the share of a row's predicted seconds that grows with a coefficient
     residual: np.ndarray  # (n,)
     objective: float
 
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    x: np.ndarray
+    terms: Terms
     y: np.ndarray
     start: np.ndarray
     least: np.ndarray
@@ -42,16 +64,17 @@ class _Problem:
     far: float
 
     def at(self, logs: np.ndarray) -> _State:
-        part = self.x * np.exp(logs)
+        part = self.terms.each(logs)
         whole = part.sum(1)
         residual = self.y - np.log(whole)
         size = np.abs(residual)
         loss = np.where(size < self.far, 0.5 * residual**2, self.far * (size - 0.5 * self.far))
         held = 0.5 * float(self.hold @ (logs - self.start) ** 2)
-        return _State(logs, part / whole[:, None], residual, float(loss.sum()) + held)
+        share = (part / whole[:, None]) @ self.terms.powers
+        return _State(logs, share, residual, float((self.terms.weight * loss).sum()) + held)
 
     def weight(self, state: _State) -> np.ndarray:
-        return np.minimum(1.0, self.far / np.maximum(np.abs(state.residual), 1e-12))
+        return self.terms.weight * np.minimum(1.0, self.far / np.maximum(np.abs(state.residual), 1e-12))
 
     def normal(self, state: _State) -> tuple[np.ndarray, np.ndarray]:
         weight = self.weight(state)
@@ -59,14 +82,16 @@ class _Problem:
         return matrix, state.share.T @ (weight * state.residual) - self.hold * (state.logs - self.start)
 
 
-def fit(x: np.ndarray, y: np.ndarray, start: np.ndarray, least: np.ndarray, groups: np.ndarray,
+def fit(x: Terms | np.ndarray, y: np.ndarray, start: np.ndarray, least: np.ndarray, groups: np.ndarray,
         hold: np.ndarray | float = LOOSE, far: float = FAR) -> Fit:
-    """Coefficients above `least` such that log(x @ coefficients) is near y = log(seconds); groups: (n,) of integers.
+    """Coefficients above `least` such that the sum of terms is near exp(y) seconds; groups: (n,) of integers.
 
-    Eq: sum of huber(y - log(x·exp(logs))) + hold*(logs - start)²/2 is least
-    Coefficients whose part is zero in every row stay where they start.
+    x: terms, or parts (n, k) that have one coefficient each.
+    Eq: sum of huber(y - log(sum of terms)) + hold*(logs - start)²/2 is least
+    Coefficients whose terms are zero in every row stay where they start.
     """
-    problem = _Problem(x, y, start, least, np.broadcast_to(np.asarray(hold, dtype=float), start.shape), far)
+    terms = plain(x) if isinstance(x, np.ndarray) else x
+    problem = _Problem(terms, y, start, least, np.broadcast_to(np.asarray(hold, dtype=float), start.shape), far)
     state, damping = problem.at(np.maximum(start, least)), 1e-6
     for _ in range(MOST_STEPS):
         found, damping = _step(problem, state, damping)

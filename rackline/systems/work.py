@@ -33,6 +33,7 @@ class Work:
     """FLOPs by stored number format, bytes read or written in memory, messages; of the busiest chip of a stage.
 
     `layers` that tokens walk through and experts that each token picks, summed over the layers: what starts kernels.
+    `sequences` that get a token: what an engine schedules and samples.
     """
 
     flops: Mapping[str, Number] = field(default_factory=dict)
@@ -40,13 +41,14 @@ class Work:
     messages: tuple[Message, ...] = ()
     layers: Number = 0.0
     picks: Number = 0.0
+    sequences: Number = 0.0
 
     def __add__(self, other: Work) -> Work:
         flops = dict(self.flops)
         for name, value in other.flops.items():
             flops[name] = flops.get(name, 0.0) + value
         return Work(flops, self.bytes + other.bytes, self.messages + other.messages,
-                    self.layers + other.layers, self.picks + other.picks)
+                    self.layers + other.layers, self.picks + other.picks, self.sequences + other.sequences)
 
     @property
     def total_flops(self) -> Number:

@@ -14,9 +14,10 @@ from rackline.decisions.accuracy.calibrating import (
     fit_family,
     held_out,
 )
+from rackline.decisions.accuracy.families import names
 from rackline.decisions.accuracy.pass_families import Judged, is_pass, judged_families
 from rackline.decisions.accuracy.predicted import Predicted
-from rackline.decisions.accuracy.sample import TRAINING, Sample, names
+from rackline.decisions.accuracy.sample import TRAINING, Sample
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
 from rackline.systems.logfit import Fit
@@ -73,14 +74,14 @@ def _held(found: Sequence[Sample], base: Calibration) -> dict[str, Fitted]:
         mine = [s for s in found if s.family == family]
         pace = None
         if family.startswith("ttft"):
-            pace = np.exp(fitted[PACE].fit.logs) if PACE in fitted else _values(base, PACE)
-        start = np.log(_values(base, family)) if family in base.families else None
+            pace = fitted[PACE].fit.logs if PACE in fitted else _values(base, PACE)
+        start = _values(base, family) if family in base.families else None
         fitted[family] = fit_family(family, mine, pace, start, HELD)
     return fitted
 
 
 def _values(base: Calibration, family: str) -> np.ndarray:
-    return np.array([base.families[family].coefficients[name].value for name in names(family)])
+    return np.log([base.families[family].coefficients[name].value for name in names(family)])
 
 
 def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration | None) -> Family:
@@ -169,7 +170,7 @@ def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
 def fitted_as(calibration: Calibration, family: str, known: Sequence[Sample]) -> Fitted:
     """A calibration's family with the samples whose residuals correct their series."""
     pace = _values(calibration, PACE) if family.startswith("ttft") else None
-    logs = np.log(_values(calibration, family))
+    logs = _values(calibration, family)
     return Fitted(family, Fit(logs, np.zeros((len(logs), len(logs)))),
                   tuple(s for s in known if s.family == family), pace)
 

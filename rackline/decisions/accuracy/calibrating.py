@@ -8,24 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rackline.decisions.accuracy import alike, kin, pass_groups
-from rackline.decisions.accuracy.sample import TRAINING, Sample, matrix, names
+from rackline.decisions.accuracy import alike, kin
+from rackline.decisions.accuracy.families import coefficients, of_passes, terms
+from rackline.decisions.accuracy.sample import TRAINING, Sample
+from rackline.decisions.accuracy.served_families import PACE
 from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
-from rackline.systems.parts import PHYSICAL
-from rackline.systems.pass_parts import PHASES
-from rackline.systems.training import WORKING
 
-# where a fit starts: an efficiency of 0.8, or microseconds (of a token: bytes of activations) as engines show them
-START = {"message": 5.0, "hop": 5.0, "layer": 10.0, "pick": 5.0, "token": 74.0, "prompt weights": 1.0, "start": 5.0,
-         "prompt": 1.5, "pass": 2.0, "burst": 1.2, "queue": 2.0, "client": 500.0, "burst sglang": 3.0,
-         "queue sglang": 3.0, "layer sglang": 100.0, "layer vllm": 10.0}
-FIRST_LAYER = {"layer": 100.0, "pick": 50.0}  # of a first token: what starts a prompt's kernels
-# of a training step: microseconds, times activations are moved, shares of messages that nothing hides
-STEP_START = {"scores": 2.0, "experts": 2.0, "token": 40.0, "copies": 20.0, "logits": 3.0, "weights": 1.0,
-              "optimizer": 1.0, "tensor": 0.7, "context": 0.5, "exchange": 1.0, "send": 0.5, "reduce": 0.5,
-              "shards": 0.3, "layer": 100.0, "routing": 500.0, "expert": 20.0, "step": 20.0}
-EFFICIENCY = 1.25
-PACE = "tpot together"
 SMOOTH = {"tpot together": Smooth(0.12, 0.12, 0.12, 0.05, 0.04), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
           "ttft together": Smooth(0.35, 0.25, 0.25, 0.15, 0.08), "ttft apart": Smooth(0.35, 0.25, 0.25, 0.15, 0.08)}
 OTHER = Smooth(0.25, 0.15, 0.15, 0.10, 0.05)
@@ -34,7 +22,7 @@ FAR = {"ttft together": 0.3, "ttft apart": 0.3}
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A family's coefficients with the samples they came from; `pace` those of the tokens, for first tokens."""
+    """A family's coefficients with the samples they came from; `pace`: logarithms of the tokens', for first tokens."""
 
     family: str
     fit: Fit
@@ -43,17 +31,7 @@ class Fitted:
 
     def logs(self, found: Sequence[Sample]) -> np.ndarray:
         """Logarithms of the pooled prediction's seconds."""
-        return np.log(self.fit.seconds(matrix(self.family, found, self.pace)))
-
-
-def starts(family: str) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms where a family's coefficients start, and the least that physics allows them."""
-    if family.split()[0] in PHASES:
-        return pass_groups.starts(family)
-    own = START | (FIRST_LAYER if family.startswith("ttft") else STEP_START if family == TRAINING else {})
-    start = np.log([own.get(name, EFFICIENCY) for name in names(family)])
-    physical = {TRAINING: WORKING}.get(family, () if family.startswith("ttft") else PHYSICAL)
-    return start, np.array([0.0 if name in physical else -9.0 for name in names(family)])
+        return np.log(self.fit.seconds(terms(self.family, found, self.pace)))
 
 
 def numbered(keys: Sequence[tuple]) -> np.ndarray:
@@ -67,10 +45,10 @@ def fit_family(family: str, found: Sequence[Sample], pace: np.ndarray | None = N
     """The coefficients of one family; suspects are left out."""
     sound = tuple(s for s in found if not s.like.flag)
     sound = sound or tuple(found)
-    own, least = starts(family)
-    hold_at = {} if hold is None else {"hold": hold}
-    result = fit(matrix(family, sound, pace), np.log([s.seconds for s in sound]), own if start is None else start,
-                 least, numbered([s.like.series for s in sound]), far=FAR.get(family, 0.15), **hold_at)
+    own = coefficients(family)
+    result = fit(terms(family, sound, pace), np.log([s.seconds for s in sound]), own.start if start is None else start,
+                 own.least, numbered([s.like.series for s in sound]), own.hold if hold is None else hold,
+                 FAR.get(family, 0.15))
     return Fitted(family, result, tuple(found), pace)
 
 
@@ -79,7 +57,7 @@ def fit_all(found: Sequence[Sample]) -> dict[str, Fitted]:
     families = sorted({s.family for s in found}, key=lambda name: (name != PACE, name))
     fitted: dict[str, Fitted] = {}
     for family in families:
-        pace = np.exp(fitted[PACE].fit.logs) if family.startswith("ttft") else None
+        pace = fitted[PACE].fit.logs if family.startswith("ttft") else None
         fitted[family] = fit_family(family, [s for s in found if s.family == family], pace)
     return fitted
 
@@ -159,7 +137,7 @@ def blocks(fitted: Fitted) -> dict[tuple, _Block]:
 
 def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     """Predictions of samples; one that the fit has seen is corrected from the others of its series."""
-    if fitted.family.split()[0] in PHASES:
+    if of_passes(fitted.family):
         return _of_kin(fitted, found)
     logs, spread = fitted.logs(found), np.zeros(len(found))
     seen, sized = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
@@ -242,7 +220,7 @@ def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],
         pace = None
         if family.startswith("ttft"):
             near = [s for s in pace_from if s.row.id not in gone and s.configuration[1:] not in configurations]
-            pace = np.exp(fit_family(PACE, near).fit.logs)
+            pace = fit_family(PACE, near).fit.logs
         fitted = fit_family(family, train, pace)
         given = [found[i] for i in test]
         result = corrected(fitted, given)

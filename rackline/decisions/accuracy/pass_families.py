@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rackline.decisions.accuracy.calibrating import Fitted, corrected, numbered
+from rackline.decisions.accuracy.families import terms
 from rackline.decisions.accuracy.pass_groups import HELD, starts, wider
-from rackline.decisions.accuracy.sample import Sample, matrix
+from rackline.decisions.accuracy.sample import Sample
 from rackline.systems.logfit import LOOSE, Fit, fit
 from rackline.systems.pass_parts import PHASES
 
@@ -41,7 +42,7 @@ def fit_passes(family: str, found: Sequence[Sample]) -> Fit | None:
     if not rows:
         return held
     start, least = starts(family)
-    return fit(matrix(family, rows), np.log([s.seconds for s in rows]), start if held is None else held.logs, least,
+    return fit(terms(family, rows), np.log([s.seconds for s in rows]), start if held is None else held.logs, least,
                numbered([s.like.series for s in rows]), hold=LOOSE if held is None else HELD)
 
 

@@ -9,12 +9,18 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import Setting
+from rackline.facts.fact import Fact
+from rackline.facts.machine import Machine
+from rackline.facts.model import Model
 from rackline.systems.layout import Layout
 from rackline.systems.ledger import ledger
-from rackline.systems.memory import largest_batch
-from rackline.systems.parts import PARTS, parts
+from rackline.systems.memory import cache_bytes, state_bytes, weight_bytes
+from rackline.systems.parts import PARTS, WORK, parts
 from rackline.systems.passes import decode, prefill
+from rackline.systems.shares import measured_shares
 
+Number = Any
+COLUMNS = (*PARTS, *WORK)  # of a sample's passes
 MOST_SEQUENCES = 2048.0  # what TensorRT-LLM's benchmark runs at once by default
 
 
@@ -37,23 +43,43 @@ def _layouts(group: Sequence[Setting], of: Callable[[Setting], Layout]) -> Layou
 
 def _group(group: Sequence[Setting]) -> list[Sample]:
     model, machine = group[0].model, group[0].machine
+    shares = measured_shares(machine, model.formats)
     layout, prompts = _layouts(group, lambda s: s.layout), _layouts(group, lambda s: s.prompts)
     length, output = _column(group, lambda s: s.input), _column(group, lambda s: s.output)
-    context = length + output / 2.0
-    fits = np.asarray(largest_batch(model, machine, layout, context)) + np.zeros(len(group))
     clients = _column(group, lambda s: np.inf if s.queued else s.clients)
-    # that the row exists shows that one sequence a rank fits
+    reserved = length + output * _column(group, lambda s: RESERVED.get(s.like.engine, 0.5))
     batch = np.minimum(np.minimum(clients, np.where(np.isinf(clients), MOST_SEQUENCES * layout.data, np.inf)),
-                       np.maximum(fits, layout.data * layout.pipeline))
+                       fitting(model, machine, layout, reserved))
     micro = np.maximum(batch / layout.pipeline, 1.0)
-    steps = _stack(parts(ledger(model, layout, decode(micro, context)), machine), len(group))
-    prompt = _stack(parts(ledger(model, prompts, prefill(prompts.data, length)), machine), len(group))
+    steps = _stack(parts(ledger(model, layout, decode(micro, length + output / 2.0)), machine, shares), len(group))
+    prompt = _stack(parts(ledger(model, prompts, prefill(prompts.data, length)), machine, shares), len(group))
     prompt = prompt / (prompts.data * np.ones(len(group)))[:, None]
     return [_sample(one, steps[i], prompt[i], (float(micro[i]), float(batch[i]))) for i, one in enumerate(group)]
 
 
+# of the outputs, what an engine keeps memory for when it admits a request; the others hold half on average
+RESERVED = {"tensorrt-llm": 1.0}
+USED = Fact(value=0.935, low=0.91, high=0.96, unit="ratio", kind="derived", date="2026-11-28",
+            source="bundled InferenceX rows whose clients queue for memory: weights, and caches of the sequences that "
+                   "ran, N = clients/(1 + first token/(time per token*output)), over the datasheet's bytes",
+            note="of the datasheet's bytes: engines take 0.9 of what a device reports, which is up to 1.07 times those")
+REPORTED = 1.068  # bytes that a device reports over the datasheet's, where those are printed as GB and are GiB
+
+
+def fitting(model: Model, machine: Machine, layout: Layout, tokens: Number) -> Number:
+    """Sequences of so many tokens that a replica holds beside its weights, at least one a data rank.
+
+    Ignores: what an engine was told to leave free: where weights fill the memory, half of the rest is the cache's.
+    """
+    whole, weights = machine.chip.memory_capacity.value, weight_bytes(model, layout)
+    room = np.maximum(USED.value * whole - weights, (REPORTED * whole - weights) / 2.0)
+    one = cache_bytes(model, layout, tokens) + state_bytes(model, layout)
+    held = np.floor(np.maximum(room, 0.0) / one) * layout.data
+    return np.maximum(held, layout.data * layout.pipeline)  # that the row exists shows that one sequence a rank fits
+
+
 def _stack(found: dict[str, Any], n: int) -> np.ndarray:
-    return np.stack([np.broadcast_to(np.asarray(found[name], dtype=float), (n,)) for name in PARTS], axis=1)
+    return np.stack([np.broadcast_to(np.asarray(found[name], dtype=float), (n,)) for name in COLUMNS], axis=1)
 
 
 def _sample(s: Setting, step: np.ndarray, prompt: np.ndarray, batch: tuple[float, float]) -> Sample:
@@ -68,6 +94,8 @@ def _sample(s: Setting, step: np.ndarray, prompt: np.ndarray, batch: tuple[float
     clients = s.clients if not s.queued else whole
     place = np.log([clients, s.input, s.output, sizes.tensor * sizes.data * sizes.pipeline, 1.0, sizes.data])
     place[4] = float(sizes.expert > 1)
-    apart = s.like.mode == "apart" and row.metric == "tpot"
-    return Sample(row, s.like, family, seconds, step, prompt, 0.0 if apart else micro / s.output, clients,
-                  s.bursts, place)
+    others = (whole - 1.0) / whole if family != "queued" else 1.0  # a sequence meets the prompts of all but itself
+    share = 0.0 if family == "tpot apart" else others * micro / s.output
+    stored = s.model.formats["experts" if any(f.experts for f, _ in s.model.feed_forwards()) else "dense"]
+    return Sample(row, s.like, family, seconds, step, prompt, share, clients, s.bursts, place, running=whole,
+                  output=s.output, stored=stored)

@@ -29,7 +29,8 @@ _WEIGHTS = {"": None, "fp8": "fp8", "fp4": "nvfp4", "nvfp4": "nvfp4", "int4": "i
 _PLAIN_ATTENTION = ("deepseek", "kimi", "qwen3.5", "minimax")
 
 
-_SAID = ("InferenceX", "CSV export", "NVIDIA aiconfigurator")  # who measured, where notes of a collection say so
+INFERENCEX = ("InferenceX", "CSV export")
+_SAID = (*INFERENCEX, "NVIDIA aiconfigurator")  # who measured, where notes of a collection say so
 
 
 class Refused(ValueError):
@@ -77,7 +78,7 @@ class Setting:
     @property
     def bursts(self) -> bool:
         """Whether its clients are known to start all at once."""
-        return self.like.source.startswith(("InferenceX", "CSV export"))
+        return self.like.source.startswith(INFERENCEX)
 
 
 def setting(row: Measured) -> Setting:
@@ -88,7 +89,7 @@ def setting(row: Measured) -> Setting:
         raise Refused("prompt and output lengths not stated")
     mode = "apart" if notes.startswith("disagg") else "queued" if row.metric.startswith("output_tokens") else "together"
     like = like_of(row, served, machine, mode)
-    scale = MEAN_LENGTH if like.source.startswith(("InferenceX", "CSV export")) else 1.0
+    scale = MEAN_LENGTH if like.source.startswith(INFERENCEX) else 1.0
     lengths = (load.input * scale, load.output * scale)
     if mode == "apart":
         layout, prompts, workers = _pools(row, served, machine)
@@ -128,15 +129,26 @@ def known_model(row: Measured) -> str:
     return name
 
 
+def _cache_format(row: Measured, weights: str) -> str:
+    """The KV cache's number format where a row does not state it; empty: the model's own.
+
+    TensorRT-LLM keeps the cache of quantised checkpoints in fp8. InferenceX asks the other engines for that too, but
+    on H100: only then do as many sequences fit as its rows that queue for memory show to have run.
+    """
+    if weights not in ("fp8", "fp4", "nvfp4"):
+        return ""
+    asked = published_by(row).startswith(INFERENCEX) and not row.hardware.startswith("H100")
+    return "fp8" if engine_of(row)[0] == "tensorrt-llm" or asked else ""
+
+
 def served_model(row: Measured) -> Model:
     """A row's model in its number formats; Refused where one of both is not known."""
     weights = row.formats.weights.lower().partition(" ")[0]
     if weights not in _WEIGHTS:
         raise Refused(f"number format of the weights not known: {row.formats.weights}")
     kv = row.formats.kv.lower()
-    engine = engine_of(row)[0]
-    if kv in ("", "auto"):  # TensorRT-LLM keeps the cache of quantised checkpoints in fp8
-        kv = "fp8" if engine == "tensorrt-llm" and weights in ("fp8", "fp4", "nvfp4") else ""
+    if kv in ("", "auto"):
+        kv = _cache_format(row, weights)
     if kv and kv not in _WEIGHTS:
         raise Refused(f"number format of the KV cache not known: {row.formats.kv}")
     return _in_formats(known_model(row), weights, _WEIGHTS[kv] if kv else None)
@@ -181,12 +193,16 @@ def source_name(text: str) -> str:
     return " ".join(re.split(r"[@;(]", text, maxsplit=1)[0].split()[:2])
 
 
+def published_by(row: Measured) -> str:
+    """Who measured a row, as far as it says."""
+    said = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip()
+    return said if said.startswith(_SAID) else source_name(row.source)
+
+
 def like_of(row: Measured, model: Model, machine: Machine, mode: str) -> Like:
     """What a row is like."""
     engine, version = engine_of(row)
-    said = re.split(r"[;(]", row.notes, maxsplit=1)[0].strip()
-    published = said if said.startswith(_SAID) else source_name(row.source)
-    return Like(published, model.name, counted(row.hardware)[0] or machine.name, engine, version,
+    return Like(published_by(row), model.name, counted(row.hardware)[0] or machine.name, engine, version,
                 row.formats.weights.lower() or "as configured", mode, row.flag)
 
 
