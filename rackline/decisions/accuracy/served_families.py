@@ -19,7 +19,7 @@ LOW = ("nvfp4", "mxfp4")  # formats of four bits that are computed in
 BURST = 20.0  # a burst of c clients waits (c - 1)/2 prompts on average, and is one tenth of the requests measured
 MILLI = 1e-3
 SERIES_POWER = 0.5  # a series' rows count as much as so large a power of their number, beside those of the others
-LOOSE, FIRM = 0.02, 0.5  # how hard a coefficient is held at its start, in rows; one that a group deviates by
+LOOSE, FIRM = 0.02, 2.0  # how hard a coefficient is held at its start, in rows; one that a group deviates by
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +38,14 @@ class Coefficients:
 _TOKEN = {"weights": 1.25, "experts": 1.25, "cache": 1.25, "compute": 1.25, "network": 1.25, "message": 5.0, "hop": 5.0,
           "layer": 10.0, "pick": 5.0, "token": 30.0, "routed": 5.0, "sequence": 5.0}
 _PROMPT = {"prompt weights": 1.0}
+_LAYERS = {f"layer {engine}": 1.0 for engine in ENGINES}
 _LOW = {"weights in 4 bits": 1.0, "experts in 4 bits": 1.0, "token in 4 bits": 1.0}
 _FIRST = {"products": 1.8, "grouped": 2.5, "scores": 2.0, "network": 1.2, "token": 30.0, "routed": 10.0, "layer": 150.0,
           "pick": 20.0, "pass": 1.0, "start": 10.0, "burst": 1.2, "queue": 2.0, "client": 300.0, "memory": 0.7}
 _OWN = {f"{what} {engine}": 1.0 for what in ("work", "launch", "burst", "client") for engine in ENGINES}
 _FORMATS = {f"{what} in {name}": 1.0 for what in ("products", "grouped") for name in ("4 bits", "fp8")}
 STARTS: dict[str, dict[str, float]] = {
-    PACE: _TOKEN | _PROMPT | _LOW, "queued": _TOKEN | _PROMPT | _LOW, "tpot apart": _TOKEN | _LOW,
+    PACE: _TOKEN | _PROMPT | _LOW | _LAYERS, "queued": _TOKEN | _PROMPT | _LOW, "tpot apart": _TOKEN | _LOW,
     "ttft together": _FIRST | _OWN | _FORMATS, "ttft apart": _FIRST | _OWN | _FORMATS}
 
 
@@ -109,11 +110,20 @@ def _tokens(family: str, found: Sequence[Sample], mixed: bool = True) -> Terms:
         if name not in _ONCE:
             whole = whole + share * _at(found, "prompt", name)
         more = (_IN_LOW[name],) if name in _IN_LOW else ()
-        table.add(whole * (1.0 - low), name)
-        table.add(whole * low, name, *more)
+        for rows, own in _engines(found, name):
+            table.add(rows * whole * (1.0 - low), name, *own)
+            table.add(rows * whole * low, name, *own, *more)
     if "prompt weights" in table.names:
         table.add(share * (_at(found, "prompt", "weights") + _at(found, "prompt", "experts")), "prompt weights")
     return table.terms(_weight(found))
+
+
+def _engines(found: Sequence[Sample], name: str) -> list[tuple[np.ndarray, tuple[str, ...]]]:
+    """Rows by engine where engines differ in a part, with the coefficients that they have for it."""
+    if name != "layer":
+        return [(np.ones(len(found)), ())]
+    engines = [s.like.engine for s in found]
+    return [(np.array([e == one for e in engines], dtype=float), (f"layer {one}",)) for one in dict.fromkeys(engines)]
 
 
 def token_seconds(found: Sequence[Sample], pace: np.ndarray, mixed: bool = True) -> np.ndarray:
