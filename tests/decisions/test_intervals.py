@@ -21,10 +21,10 @@ from rackline.facts.fact import with_fact
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
 from rackline.interface.cli import main
-from rackline.systems.calibrated import FAMILY, Calibrated, calibrated
+from rackline.systems.calibrated import FAMILY, FIRST, Calibrated, calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.passes import decode
-from rackline.systems.serving import Server
+from rackline.systems.serving import Kind, Server, Workload, together
 from tests.interface.conftest import Ran
 
 CLOCKED = {"clock": "calibrated", "engine": "vllm"}
@@ -110,6 +110,18 @@ def test_an_interval_widens_with_that_of_a_fact_and_only_of_one_that_times_read(
     time = [float(replace(base, machine=m).stage_time(Layout(8), decode(64.0, 8000.0))) for m in (base.machine, halved)]
     around = around_pass(replace(base, machine=wide), Layout(8), decode(64.0, 8000.0))
     assert around.facts[1] >= math.log(time[1] / time[0]) > 0.0
+
+
+def test_prompts_take_as_much_longer_as_they_were_found_to():
+    clock = calibrated("vllm")
+    work = Workload((Kind(1000.0, 100.0, 1.0),))
+    bare = replace(clock, families={k: v for k, v in clock.families.items() if k != FIRST})
+    with_, without = (together(replace(server(), clock=c), Layout(8), work, 8.0, 2048.0, 0.0) for c in (clock, bare))
+    assert clock.prompt_factor == clock.families[FIRST].coefficients["prompt"].value > 1.0
+    assert (bare.prompt_factor, Server(model("llama-3.1-8b"), machine("h100-sxm")).prompt_factor) == (1.0, 1.0)
+    half = float(without.tpot) / 2.0
+    assert float(with_.ttft) - half == pytest.approx(clock.prompt_factor * (float(without.ttft) - half))
+    assert float(with_.tpot) == float(without.tpot)
 
 
 def test_a_bound_has_no_such_interval():
