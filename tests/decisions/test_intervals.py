@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import rackline
+from rackline.decisions.accuracy.judging import known
 from rackline.decisions.answer import Answer
 from rackline.decisions.intervals import around_pass
 from rackline.errors import BadInput
@@ -239,6 +240,42 @@ def test_the_answer_says_what_was_measured():
     assert (never.data["rests_on"]["model"], never.data["rests_on"]["chip"]) == (False, False)
     assert never.data["rests_on"]["engine"] is None
     assert any("Not among them: the model gemma-3-27b, the chip tpu-v4" in note for note in never.notes)
+
+
+SERIES = {"model": "llama-3.1-70b", "on": "dgx-h200", "weights": "fp8", "input": 922, "output": 922, "max_batch": 64,
+          "mode": "together", "goal": "tpot", "top": 40}
+
+
+def test_a_plan_in_a_measured_series_has_its_own_narrower_interval_beside():
+    data = rackline.plan(**SERIES, **CLOCKED).data
+    rows = {row["layout"]: row for row in data["as_measured"]}
+    assert {row["basis"] for row in rows.values()} <= {"seen", "near"}
+    assert not any("pp" in name or "cp" in name for name in rows)
+    pooled = {row["name"]: row for row in data["ranked"]}
+    for name, row in rows.items():
+        one = row["time_per_output_token"]
+        assert one["low"] < one["value"] < one["high"]
+        if row["basis"] == "seen":
+            width = pooled[name]["time_per_output_token_high"] / pooled[name]["time_per_output_token_low"]
+            assert one["high"] / one["low"] < width
+    assert any(row["basis"] == "seen" for row in rows.values())
+
+
+def test_a_plan_says_of_a_measured_layout_what_was_measured():
+    """A configuration that was published lies in the interval that its series gives it."""
+    rows = [s for s in known() if s.family == FAMILY and s.like.series[:4] == (
+        "llama-3.1-70b", "H200-SXM", "vllm", "fp8") and not s.like.flag]
+    row = next(s for s in rows if s.clients == 32 and s.row.sizes.tensor == 4
+               and s.row.load.input == s.row.load.output == 1024)
+    data = rackline.plan(**SERIES | {"max_batch": 32, "goal": "throughput"}, **CLOCKED).data
+    one = next(r for r in data["as_measured"] if r["layout"] == "tp4×2" and r["clients"] == 32)
+    assert one["time_per_output_token"]["low"] < row.seconds < one["time_per_output_token"]["high"]
+
+
+@pytest.mark.parametrize("given", [{"engine": "all"}, {"engine": "sglang"}, {"clock": "roofline"}, {"kv": "fp8"},
+                                   {"model": "qwen3-32b"}])
+def test_what_is_no_measured_series_has_none_beside(given):
+    assert "as_measured" not in rackline.plan(**SERIES | CLOCKED | {"top": 3} | given).data
 
 
 def test_a_calibration_of_few_rows_has_wider_intervals_and_says_so(tmp_path):
