@@ -85,13 +85,13 @@ def rests_on(q: Any, model: Model) -> dict[str, Any]:
     series = {(name, measured_chip(hardware), runs, precision) for name, hardware, runs, precision, *_ in (
         words.split(_SERIES) for words in {**calibration().families[FAMILY].spread, **by.families[FAMILY].spread})}
     models, chips, engines = ({one[i] for one in series} for i in range(3))
-    own = {(model.name, chip, engine, precision) for precision in _precisions(q, model)}
+    own = {(model.name, chip, engine, precision) for precision in precisions(q, model)}
     return {"calibration": by.name, "rows": by.families[FAMILY].rows, "few": by.families[FAMILY].few,
             "model": model.name in models, "chip": chip in chips, "engine": engine in engines if engine else None,
             "series": bool(own & series), "interval": "unseen"}
 
 
-def _precisions(q: Any, model: Model) -> set[str]:
+def precisions(q: Any, model: Model) -> set[str]:
     """The words that measurements have for the model's weights."""
     routed = any(feed.experts for feed, _ in model.feed_forwards())
     stored = model.formats["experts" if routed else "dense"]

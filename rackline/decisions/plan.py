@@ -8,7 +8,7 @@ import numpy as np
 
 from rackline.decisions import plan_view
 from rackline.decisions.answer import Answer
-from rackline.decisions.clocks import clock_of, told
+from rackline.decisions.clocks import clock_of, engine_of, is_calibrated, told
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.decisions.planned import Planned, decode_only, workload
@@ -38,7 +38,15 @@ def answer(q: Any) -> Answer:
                       ranked(found.options, q.goal))
     if not planned.ranked:
         return plan_view.misses_targets(planned)
-    return told(plan_view.answer(_confirmed(planned, q.confirm)), q, model)
+    return _with_series(told(plan_view.answer(_confirmed(planned, q.confirm)), q, model), planned)
+
+
+def _with_series(answer: Answer, planned: Planned) -> Answer:
+    if not (is_calibrated(planned.request) and engine_of(planned.request)):
+        return answer
+    from rackline.decisions.plan_series import added  # every measurement, only for those who name an engine
+
+    return added(answer, planned)
 
 
 def _confirmed(planned: Planned, count: int | None) -> Planned:

@@ -161,6 +161,9 @@ def _notes(planned: Planned) -> Iterator[str]:
     if not isinstance(q.server.clock, Calibrated):
         yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above "
                "it. Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
+    elif q.server.prompt_factor > 1.0:
+        yield (f"First tokens: {q.server.prompt_factor:.3g}× the prompt's passes, as those that were measured took; "
+               "clients that start all at once wait longer.")
     if not np.isfinite(q.targets.tpot) and planned.request.goal in ("price", "throughput"):
         yield "No target for the time per token was given: the cheapest way, however slow for one user (see --tpot)."
     yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."

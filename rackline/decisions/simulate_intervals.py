@@ -78,6 +78,8 @@ def between(found: Simulated, seed: int) -> Between | None:
     passes, first = (around_pass(server, d.layout, pass_, family) for family in ("tpot together", "ttft together"))
     if passes is None or first is None:
         return None
+    low, high = first.residuals  # prompts were found to take longer than the passes that they are simulated with
+    first = replace(first, residuals=(low, high + float(np.log(server.prompt_factor))))
     edges = [_edge(found, float(np.exp(end)), seed) for end in passes.ends]
     return Between(found, passes, first, tuple(edges)) if None not in edges else None  # type: ignore[arg-type]
 

@@ -178,7 +178,8 @@ def _notes(found: Simulated, q: Any) -> Iterator[str]:
            " Pass times are the roofline's, without an engine's overhead: real ones are longer, so waits are too."))
     if is_calibrated(q):
         yield ("Low and high: the same requests simulated again with every pass as fast and as slow as it may be; "
-               "first tokens are also as far off as first tokens were found to be.")
+               "first tokens are also as far off as first tokens were found to be, which prompts delay by more than "
+               "their passes.")
     chips = found.case.chips
     yield f"{chips:,} chip{'s' * (chips > 1)} in use are paid for from the first arrival to the last token: " + (
         found.case.price.source + ".")

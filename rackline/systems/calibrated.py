@@ -17,6 +17,7 @@ from rackline.systems.work import Work
 
 Number = Any
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
+FIRST = "ttft together"  # first tokens of those engines
 PROMPTS = "prefill"  # passes over whole prompts, timed alone
 
 
@@ -44,6 +45,12 @@ class Calibrated:
         """The clock of another family of metrics: of whole prompts instead of serving engines' passes."""
         known = self.families.get(family)
         return self if known is None else replace(self, coefficients=known.coefficients)
+
+    @property
+    def prompt_factor(self) -> float:
+        """How many times as long as its passes a prompt was found to take until its first token; at least 1."""
+        known = self.families[FIRST].coefficients if FIRST in self.families else {}
+        return max(1.0, known["prompt"].value) if "prompt" in known else 1.0
 
     def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
         bound = Roofline()(terms, machine)

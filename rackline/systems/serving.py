@@ -91,6 +91,11 @@ class Server:
     clock: Clock = field(default_factory=Roofline)
     edge: Literal["time", "lower", "upper"] = "time"
 
+    @property
+    def prompt_factor(self) -> float:
+        """How many times as long as its passes a prompt takes until its first token, where the clock knows it."""
+        return getattr(self.clock, "prompt_factor", 1.0)
+
     def passed(self, layout: Layout, pass_: Pass) -> PassTime:
         """One micro-batch on one stage."""
         return pass_time(self.model, self.machine, layout, pass_, self.clock)
@@ -119,7 +124,7 @@ def together(server: Server, layout: Layout, work: Workload, batch: Number, toke
     tpot = (1.0 - filled) * decode + filled * layout.pipeline * mixed
     chunks = np.maximum(1.0, work.input / tokens)
     wait = filled / (2.0 * np.maximum(1.0 - filled, 1e-9)) * chunks * mixed
-    ttft = tpot / 2.0 + wait + (chunks + layout.pipeline - 1.0) * mixed
+    ttft = tpot / 2.0 + server.prompt_factor * (wait + (chunks + layout.pipeline - 1.0) * mixed)
     sustained = filled <= HEADROOM.value
     blank = lambda values: np.where(sustained, values, np.inf)  # noqa: E731
     return Operating(blank(tpot), blank(ttft), np.where(sustained, batch / work.output / tpot, 0.0),
@@ -143,7 +148,8 @@ def apart(server: Server, layout: Layout, work: Workload, prompts: Number) -> Pr
     stage = server.stage_time(layout, work.prompting(prompts * layout.data))
     wait = HEADROOM.value / (2.0 * (1.0 - HEADROOM.value)) * stage
     moved = transfer_time(server, layout, work)
-    return Prefilling(wait + layout.pipeline * stage + moved, HEADROOM.value * prompts * layout.data / stage, moved)
+    first = server.prompt_factor * (wait + layout.pipeline * stage)
+    return Prefilling(first + moved, HEADROOM.value * prompts * layout.data / stage, moved)
 
 
 def transfer_time(server: Server, layout: Layout, work: Workload) -> Number:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import rackline
+from rackline.decisions.accuracy.judging import known
 from rackline.decisions.answer import Answer
 from rackline.decisions.intervals import around_pass
 from rackline.errors import BadInput
@@ -21,10 +22,10 @@ from rackline.facts.fact import with_fact
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
 from rackline.interface.cli import main
-from rackline.systems.calibrated import FAMILY, Calibrated, calibrated
+from rackline.systems.calibrated import FAMILY, FIRST, Calibrated, calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.passes import decode
-from rackline.systems.serving import Server
+from rackline.systems.serving import Kind, Server, Workload, together
 from tests.interface.conftest import Ran
 
 CLOCKED = {"clock": "calibrated", "engine": "vllm"}
@@ -110,6 +111,18 @@ def test_an_interval_widens_with_that_of_a_fact_and_only_of_one_that_times_read(
     time = [float(replace(base, machine=m).stage_time(Layout(8), decode(64.0, 8000.0))) for m in (base.machine, halved)]
     around = around_pass(replace(base, machine=wide), Layout(8), decode(64.0, 8000.0))
     assert around.facts[1] >= math.log(time[1] / time[0]) > 0.0
+
+
+def test_prompts_take_as_much_longer_as_they_were_found_to():
+    clock = calibrated("vllm")
+    work = Workload((Kind(1000.0, 100.0, 1.0),))
+    bare = replace(clock, families={k: v for k, v in clock.families.items() if k != FIRST})
+    with_, without = (together(replace(server(), clock=c), Layout(8), work, 8.0, 2048.0, 0.0) for c in (clock, bare))
+    assert clock.prompt_factor == clock.families[FIRST].coefficients["prompt"].value > 1.0
+    assert (bare.prompt_factor, Server(model("llama-3.1-8b"), machine("h100-sxm")).prompt_factor) == (1.0, 1.0)
+    half = float(without.tpot) / 2.0
+    assert float(with_.ttft) - half == pytest.approx(clock.prompt_factor * (float(without.ttft) - half))
+    assert float(with_.tpot) == float(without.tpot)
 
 
 def test_a_bound_has_no_such_interval():
@@ -227,6 +240,42 @@ def test_the_answer_says_what_was_measured():
     assert (never.data["rests_on"]["model"], never.data["rests_on"]["chip"]) == (False, False)
     assert never.data["rests_on"]["engine"] is None
     assert any("Not among them: the model gemma-3-27b, the chip tpu-v4" in note for note in never.notes)
+
+
+SERIES = {"model": "llama-3.1-70b", "on": "dgx-h200", "weights": "fp8", "input": 922, "output": 922, "max_batch": 64,
+          "mode": "together", "goal": "tpot", "top": 40}
+
+
+def test_a_plan_in_a_measured_series_has_its_own_narrower_interval_beside():
+    data = rackline.plan(**SERIES, **CLOCKED).data
+    rows = {row["layout"]: row for row in data["as_measured"]}
+    assert {row["basis"] for row in rows.values()} <= {"seen", "near"}
+    assert not any("pp" in name or "cp" in name for name in rows)
+    pooled = {row["name"]: row for row in data["ranked"]}
+    for name, row in rows.items():
+        one = row["time_per_output_token"]
+        assert one["low"] < one["value"] < one["high"]
+        if row["basis"] == "seen":
+            width = pooled[name]["time_per_output_token_high"] / pooled[name]["time_per_output_token_low"]
+            assert one["high"] / one["low"] < width
+    assert any(row["basis"] == "seen" for row in rows.values())
+
+
+def test_a_plan_says_of_a_measured_layout_what_was_measured():
+    """A configuration that was published lies in the interval that its series gives it."""
+    rows = [s for s in known() if s.family == FAMILY and s.like.series[:4] == (
+        "llama-3.1-70b", "H200-SXM", "vllm", "fp8") and not s.like.flag]
+    row = next(s for s in rows if s.clients == 32 and s.row.sizes.tensor == 4
+               and s.row.load.input == s.row.load.output == 1024)
+    data = rackline.plan(**SERIES | {"max_batch": 32, "goal": "throughput"}, **CLOCKED).data
+    one = next(r for r in data["as_measured"] if r["layout"] == "tp4×2" and r["clients"] == 32)
+    assert one["time_per_output_token"]["low"] < row.seconds < one["time_per_output_token"]["high"]
+
+
+@pytest.mark.parametrize("given", [{"engine": "all"}, {"engine": "sglang"}, {"clock": "roofline"}, {"kv": "fp8"},
+                                   {"model": "qwen3-32b"}])
+def test_what_is_no_measured_series_has_none_beside(given):
+    assert "as_measured" not in rackline.plan(**SERIES | CLOCKED | {"top": 3} | given).data
 
 
 def test_a_calibration_of_few_rows_has_wider_intervals_and_says_so(tmp_path):
