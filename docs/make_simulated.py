@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 
 from rackline import units
+from rackline.decisions.accuracy import calibrating, closed_loops, judging
+from rackline.decisions.accuracy.samples import samples
+from rackline.decisions.accuracy.settings import setting
 from rackline.decisions.simulate_use import use
-from rackline.decisions.simulated import over_time
+from rackline.decisions.simulated import first_token, over_time
 from rackline.decisions.sustained import sustained_rate
 from rackline.decisions.vllm_runs import TIMES, Served, measured, predicted, served
+from rackline.errors import BadInput
+from rackline.facts.observations import bundled
 from rackline.facts.vllm_logs import run_names, serving_run
+from rackline.systems.calibrated import calibrated
 from rackline.systems.simulation import Log
 from rackline.systems.simulation.traffic import requests_of
 
@@ -28,16 +34,21 @@ OPENING = """# Simulated and measured
 Made by `docs/make_simulated.py`: do not edit this page. A test makes it again and compares.
 
 Two real runs of vLLM, request by request, beside their simulation: the same arrivals and lengths, the engine's limits
-as its log has them, pass times of the roofline. Nothing of the first prediction is fitted: the datasheet's rates, no
-overhead of an engine. So it is a bound on the passes, and what waits for them is shorter than it was. The second lets
-every pass take so many times as long that the mean time per output token agrees with the measured one: one number a
-run, used nowhere else in the program, to see what of the difference it explains.
+as its log has them, and passes of three clocks:
+
+- roofline: nothing is fitted, the datasheet's rates, no overhead of an engine. So it is a bound on the passes, and
+  what waits for them is shorter than it was.
+- calibrated: the bundled coefficients for the engine. The run itself is not among the rows they were fitted to, nor is
+  any row of its chip under this engine: a prediction as a user has it. `rackline validate --against` says the same of
+  a run of your own: the folder of its requests.jsonl and meta.json.
+- stretched: every pass takes so many times as long as the roofline says that the mean time per output token agrees
+  with the measured one: one number a run, used nowhere else, to see what of the difference it explains.
 
 ![Measured and simulated: requests in the system, time to first token, time per output token](img/simulated.png)
 """
-HEAD = ("| time | measured: mean | p99 | roofline: mean | p99 | ratio of means | of p99 | stretched: mean | p99 | "
-        "ratio of means | of p99 |")
-RULE = "| --- |" + " ---: |" * 10
+HEAD = "| time | measured: mean | p99 " + "".join(f"| {clock}: mean | p99 | ÷ measured | p99 " for clock in (
+    "roofline", "calibrated", "stretched")) + "|"
+RULE = "| --- |" + " ---: |" * 14
 LESSONS = """## What explains the difference
 
 - The passes. The roofline has the chips read weights and cache at the datasheet's bandwidth and compute at the
@@ -52,9 +63,27 @@ LESSONS = """## What explains the difference
   less certain.
 - One stretch for all passes is too simple: prompts are bound by arithmetic and tokens by bandwidth, and each falls
   short by a factor of its own. The time per token of the slowest requests shows it. Calibrated clocks take them apart.
-- Not simulated: the prefix cache of both runs (the logs have no hashes of prompts, so nothing is shared), the engine's
-  rule that a prompt is admitted only if all of it fits, and two data ranks that wait for each other but schedule
-  apart: the second run is one engine with twice the limits here.
+- The engine's rules matter where memory is short: vLLM admits a prompt only if all of it finds pages. Without that
+  rule the first run is preempted a third more often. The second run's two data ranks fill passes of their own, with
+  limits of their own, and wait for each other: a prompt on one delays the tokens of the other.
+- Not simulated: the prefix cache of both runs (the logs have no hashes of prompts, so nothing is shared), and that a
+  rank's experts serve the other rank's fewer tokens: both count as full as the fuller one.
+"""
+FIRST = """## First tokens in closed loops: simulated or in closed form
+
+InferenceX's rows are closed loops: all clients start at once, each sends {rounds} requests one after the other. Such
+a row can be simulated, or its mean time to the first token written down: a prompt, its share of the opening burst,
+fixed times. Of every sixth bundled time to a first token, those of that kind, aggregated and without a flag:
+{rows} rows. The simulated time stands in a fit beside the same fixed times, since the clock of the tokens knows
+little of a prompt alone; each row's model, chip or series is left out of the fit that predicts it. Median error:
+
+| left out | clients | rows | closed form | simulated |
+| --- | --- | ---: | ---: | ---: |
+"""
+AFTER = """
+A simulation takes {pace} a row and is no better on the whole: what is off is how long a prompt takes, not who waits
+for whom. Where clients ask for more KV memory than there is, everything hangs on how much that is: those without room
+wait for (clients − room)/room × the time of a whole answer.
 """
 
 
@@ -66,7 +95,8 @@ def runs() -> tuple[Served, ...]:
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([OPENING, *(line for one in runs() for line in _section(one)), LESSONS]).rstrip() + "\n"
+    return "\n".join([OPENING, *(line for one in runs() for line in _section(one)), LESSONS, *first_tokens()]
+                     ).rstrip() + "\n"
 
 
 def _section(one: Served) -> Iterator[str]:
@@ -77,7 +107,7 @@ def _section(one: Served) -> Iterator[str]:
     yield _load(one)
     yield HEAD
     yield RULE
-    columns = [measured(run), predicted(one.log, run), predicted(one.stretched, run)]
+    columns = [measured(run), *(predicted(log, run) for log in (one.log, one.calibrated, one.stretched))]
     yield from (_row(name, [column[name] for column in columns]) for name in TIMES)
     yield ""
 
@@ -98,15 +128,61 @@ def _load(one: Served) -> str:
     keeps = "more than" if rate > sustained else "less than"
     return (f"Requests come at {rate:.3g} a second, {keeps} the {sustained:.3g} that the roofline sustains. Its passes "
             f"are limited by: {causes}, of all time. Preempted: {int(one.log.preemptions.sum()):,} times. Last token: "
-            f"measured {one.run.finish.max():.4g} s, roofline {one.log.finish.max():.4g} s, stretched "
-            f"{one.stretched.finish.max():.4g} s. The stretch: **{one.stretch:.3g}**.\n")
+            f"measured {one.run.finish.max():.4g} s, roofline {one.log.finish.max():.4g} s, calibrated "
+            f"{one.calibrated.finish.max():.4g} s, stretched {one.stretched.finish.max():.4g} s. The stretch: "
+            f"**{one.stretch:.3g}**.\n")
 
 
 def _row(name: str, columns: list[np.ndarray]) -> str:
     figures = [(float(np.nanmean(x)), float(np.nanpercentile(x, 99))) for x in columns]
     shown = [[units.show(value, "seconds") for value in pair] for pair in figures]
     ratios = [[f"{value / true:.2f}" for value, true in zip(pair, figures[0], strict=True)] for pair in figures[1:]]
-    return "| " + " | ".join([name, *shown[0], *shown[1], *ratios[0], *shown[2], *ratios[1]]) + " |"
+    cells = [cell for pair, ratio in zip(shown[1:], ratios, strict=True) for cell in (*pair, *ratio)]
+    return "| " + " | ".join([name, *shown[0], *cells]) + " |"
+
+
+# ---- first tokens
+
+
+EVERY = 6  # of the bundled rows: a sample that takes seconds
+CLIENTS = (("up to 8", 0, 8), ("9 to 63", 9, 63), ("64 and more", 64, 10**9))
+FULL = 0.9  # of the KV memory that the clients ask for
+
+
+def first_tokens() -> Iterator[str]:
+    """The comparison of the closed form with the simulation."""
+    given = list(_simulated())
+    by_row = {sample.row.id: sample for sample in samples([row for row, *_ in given])[0]}
+    found = [by_row[row.id] for row, *_ in given]
+    x = closed_loops.columns(found, *(np.array([one[i] for one in given]) for i in (2, 3)))
+    tokens = [s for s in judging.known() if s.family == "tpot together"]
+    clients = np.array([s.clients for s in found])
+    near = np.array([closed_loops.need(one) > FULL for _, one, *_ in given])
+    yield FIRST.format(rounds=closed_loops.ROUNDS, rows=len(given)).rstrip()
+    for key in ("model", "chip", "series"):
+        errors = [np.abs(np.exp(-error) - 1.0) for error in (
+            calibrating.held_out("ttft together", found, tokens, key)[0], closed_loops.left_out(found, x, key))]
+        groups = [(text, (clients >= low) & (clients <= high)) for text, low, high in CLIENTS]
+        for text, which in (("all", clients > 0), *groups, (f"that ask for over {FULL:.0%} of KV memory", near)):
+            figures = " | ".join(f"{100 * float(np.median(e[which])):.0f} %" for e in errors)
+            yield f"| {key if text == 'all' else ''} | {text} | {which.sum():,} | {figures} |"
+    yield AFTER.format(pace="about 20 ms")
+
+
+def _simulated() -> Iterator[tuple[Any, Any, float, float]]:
+    """Rows with their settings, simulated mean seconds as if memory had no end, and what memory adds."""
+    rows = [row for row in bundled().rows if row.metric == "ttft" and not row.flag
+            and not row.sizes.notes.startswith("disagg")]
+    for row in rows[::EVERY]:
+        one = setting(row)
+        if not one.bursts:
+            continue
+        try:
+            free, whole = (float(first_token(closed_loops.simulated(one, calibrated(one.like.engine), bounded)).mean())
+                           for bounded in (False, True))
+        except BadInput:  # its weights leave no room by the memory's model
+            continue
+        yield row, one, free, max(whole - free, 0.0)
 
 
 def picture(path: Path = PICTURE) -> None:
@@ -128,7 +204,8 @@ def picture(path: Path = PICTURE) -> None:
 
 
 def _kinds(one: Served) -> list[tuple[str, str, Any]]:
-    return [("roofline", "#d55e00", one.log), (f"stretched × {one.stretch:.2f}", "#0072b2", one.stretched)]
+    return [("roofline", "#d55e00", one.log), ("calibrated", "#009e73", one.calibrated),
+            (f"stretched × {one.stretch:.2f}", "#0072b2", one.stretched)]
 
 
 def _over_time(axes: Any, one: Served) -> None:
@@ -144,10 +221,12 @@ def _over_time(axes: Any, one: Served) -> None:
 
 
 def _queued(log: Log, at: np.ndarray) -> dict[str, np.ndarray]:
-    """Requests at each moment as the engine's log counts them: preempted ones wait again."""
+    """Requests at each moment as the engine's log counts them, on all ranks: preempted ones wait again."""
     inside = sum(over_time(log, at).values())
-    last = np.maximum(np.searchsorted(log.passes.start, at, side="right") - 1, 0)
-    waiting = np.minimum(log.passes.waiting[last], inside)
+    starts, which = np.unique(log.passes.start, return_inverse=True)
+    queued = np.bincount(which, weights=log.passes.waiting)
+    last = np.maximum(np.searchsorted(starts, at, side="right") - 1, 0)
+    waiting = np.minimum(queued[last], inside)
     return {"waiting": waiting, "running": inside - waiting}
 
 

@@ -1,4 +1,4 @@
-"""A real serving run beside its simulation: the same requests and limits, pass times of the roofline."""
+"""A real serving run beside its simulation: the same requests and limits, pass times of the roofline or calibrated."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rackline.decisions.simulated import end_to_end, first_token, per_token, que
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
 from rackline.facts.vllm_logs import ServingRun
+from rackline.systems.calibrated import calibrated
 from rackline.systems.clock import Roofline, Stretched
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
 from rackline.systems.simulation.traffic import requests_of
@@ -22,21 +23,24 @@ MOST_STRETCH = 16.0
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A run with its simulation, and with the one whose passes are stretched until the mean gap of tokens agrees."""
+    """A run with its simulation, the calibrated one, and one whose passes are stretched till the mean gap agrees."""
 
     run: ServingRun
     deployment: Deployment
     log: Log
+    calibrated: Log
     stretch: float
     stretched: Log
 
 
 def served(run: ServingRun) -> Served:
-    """The run simulated twice: as the roofline has it, and stretched."""
+    """The run simulated as the roofline has it, by the calibrated clock of its engine, and stretched."""
     deployment, requests = deployment_of(run), asked(run)
     log = simulate(requests, deployment)
     factor = stretch(requests, deployment, float(measured(run)[TIMES[2]].mean()))
-    return Served(run, deployment, log, factor, simulate(requests, _stretched(deployment, factor)))
+    clock = calibrated(run.engine.split()[0].lower())
+    return Served(run, deployment, log, simulate(requests, replace(deployment, clock=clock)), factor,
+                  simulate(requests, _stretched(deployment, factor)))
 
 
 def deployment_of(run: ServingRun) -> Deployment:

@@ -207,7 +207,7 @@ def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],
 
     key: model, chip, series or layout (series of one layout); series and layouts are left out a fifth at a time.
     """
-    parts = _parts(found, key)
+    parts = parted(found, key)
     error, spread, seen = (np.zeros(len(found)) for _ in range(3))
     for part in dict.fromkeys(parts):
         test = [i for i, p in enumerate(parts) if p == part]
@@ -229,7 +229,8 @@ def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],
     return error, spread, seen
 
 
-def _parts(found: Sequence[Sample], key: str) -> list:
+def parted(found: Sequence[Sample], key: str) -> list:
+    """The part of each sample that is left out together, by model, chip, series or layout."""
     if key in ("model", "chip"):
         return [getattr(s.like, key) for s in found]
     which = numbered([s.like.series if key == "series" else (*s.like.series, *s.place[3:].tolist()) for s in found])
