@@ -13,6 +13,7 @@ from statistics import fmean, median, quantiles
 from typing import Any
 
 from rackline import units
+from rackline.decisions.accuracy.judged_cache import is_cache
 from rackline.decisions.accuracy.micro import (
     MicroPrediction,
     Unpredictable,
@@ -24,12 +25,13 @@ from rackline.decisions.accuracy.micro import (
 )
 from rackline.decisions.accuracy.micro_left_out import LeftOut, left_out
 from rackline.decisions.accuracy.micro_points import Point
+from rackline.facts.measurements import Measured
 from rackline.facts.micro import COEFFICIENTS, micro, micro_groups, micro_names
 
 PAGE = Path(__file__).with_name("micro.md")
 PICTURE = Path(__file__).parent / "img" / "micro.png"
 DATE = "2026-11-22"
-FORMS = ("gemm", "prefill attention", "decode attention", "collective", "expert exchange")
+FORMS = ("gemm", "prefill attention", "decode attention", "collective", "expert exchange", "transfer")
 HEAD = """# Kernels and collectives: what they achieve
 
 {rows:,} published micro-benchmarks, {predicted:,} of them predicted, and no error here is of a point that its fit had
@@ -48,6 +50,8 @@ A time is the datasheet's, divided by the share of each rate that is achieved, p
 - attention of one new token: `(fixed^j + (memory/e)^j)^(1/j)`: with j below 1 the memory's rate is reached slowly.
 - collectives and expert exchanges: `(fixed^j + (wire/e)^j)^(1/j)` with j below 1, for protocols change in between; the
   fixed time and e change with the number of chips.
+- the cache of a prompt, from box to box over all cards: the same. The bytes are the ledger's, copies of tensor ranks
+  counted.
 
 No e is above one. Groups lean on what they belong to (a chip on its family, that on its format, that on all), and a
 chip or format that was not measured gets the coefficients of what it belongs to. Its interval is that of such groups
@@ -78,13 +82,18 @@ What would have been faster, had it been read otherwise:
 
 def page() -> str:
     """The whole page, from the bundled coefficients."""
-    found = {name: predict_micro(micro(name)) for name in micro_names()}
+    found = {name: predict_micro(_timed(name)) for name in micro_names()}
     everything = [one for table in found.values() for one in table]
     predicted = [one for one in everything if isinstance(one, MicroPrediction)]
     parts = [HEAD.format(rows=len(everything), predicted=len(predicted)),
              "![Measured against predicted seconds](img/micro.png)\n", *_tables(found), *_refused(everything),
              _faster([one for one in predicted if one.faster]), *_whole(), *_groups(predicted), *_how()]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _timed(name: str) -> list[Measured]:
+    """The rows of a table that are no sizes of caches, which the ledger predicts without a coefficient."""
+    return [row for row in micro(name) if not is_cache(row.metric)]
 
 
 def _tables(found: dict[str, list[MicroPrediction | Unpredictable]]) -> Iterator[str]:
@@ -203,8 +212,8 @@ def picture(path: Path = PICTURE) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rows = [one for name in micro_names() for one in predict_micro(micro(name)) if isinstance(one, MicroPrediction)]
-    figure, axes = pyplot.subplots(1, len(FORMS), figsize=(15.0, 3.6), dpi=90)
+    rows = [one for name in micro_names() for one in predict_micro(_timed(name)) if isinstance(one, MicroPrediction)]
+    figure, axes = pyplot.subplots(1, len(FORMS), figsize=(17.0, 3.6), dpi=90)
     for panel, form in zip(axes, FORMS, strict=True):
         shown = [one for one in rows if one.row.unit == "seconds"]
         _panel(panel, form, [one for one in shown if one.point.form.name == form])

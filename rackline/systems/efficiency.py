@@ -42,7 +42,8 @@ PREFILL = Form("prefill attention", ("compute",), ("memory",), joint=True)
 DECODE = Form("decode attention", ("memory",), joint=True)
 COLLECTIVE = Form("collective", ("wire",), joint=True, groups=True)
 EXCHANGE = Form("expert exchange", ("wire",), joint=True, groups=True)
-FORMS = {form.name: form for form in (GEMM, PREFILL, DECODE, COLLECTIVE, EXCHANGE)}
+TRANSFER = Form("transfer", ("wire",), joint=True)
+FORMS = {form.name: form for form in (GEMM, PREFILL, DECODE, COLLECTIVE, EXCHANGE, TRANSFER)}
 # coefficients that are no share of a datasheet's rate: seconds, seconds for each of k, exponents
 SCALES = ("fixed", "depth")
 EXPONENTS = ("fixed_growth", "wire_growth")
@@ -70,7 +71,7 @@ def _part(name: str, part: Number, given: Mapping[str, float], group: Number) ->
     """Seconds of one part: all steps of the depth, the output not hidden, else over the share that is achieved."""
     if name in ("depth", "output"):
         return part * given[name]
-    if name != "wire":
+    if name != "wire" or "wire_growth" not in given:
         return part / given[name]
     return part / share_in(given["wire"], given["wire_growth"], group)
 

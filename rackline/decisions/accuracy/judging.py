@@ -12,6 +12,7 @@ import numpy as np
 
 from rackline.decisions.accuracy import replays
 from rackline.decisions.accuracy.calibrated_from import predictions
+from rackline.decisions.accuracy.judged_cache import SIZES, is_cache, of_cache
 from rackline.decisions.accuracy.judged_micro import is_micro, of_micro
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
@@ -66,7 +67,7 @@ def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
 
 # whether a metric is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
 JUDGES: tuple[tuple[Callable[[str], bool], Judge], ...] = (
-    (is_micro, of_micro), (lambda metric: metric in TRAINED, _of_training),
+    (is_micro, of_micro), (is_cache, of_cache), (lambda metric: metric in TRAINED, _of_training),
     (lambda metric: metric in DERIVED_METRICS, _of_sizes))
 
 
@@ -109,7 +110,7 @@ def summary(found: Sequence[Predicted]) -> dict[str, Any]:
 
 def figure_error(p: Predicted) -> float:
     """Relative error of the published figure: a rate errs the other way round than its seconds."""
-    return p.error if p.row.unit == "seconds" or p.like.mode == DERIVED else p.measured / p.seconds - 1.0
+    return p.error if p.row.unit == "seconds" or p.like.mode in (DERIVED, SIZES) else p.measured / p.seconds - 1.0
 
 
 def metrics(judged: Judged) -> dict[str, dict[str, Any]]:
@@ -164,6 +165,8 @@ def reason(p: Predicted) -> str:
     """What is known about a row that is far off."""
     if p.like.flag:
         return f"suspect: {p.like.flag}"
+    if p.like.mode == SIZES:
+        return "printed in GB or in GiB, of the prompt or with one block more"
     if p.basis == "unseen":
         return "a series never seen: the pooled clock"
     if p.basis == "near":

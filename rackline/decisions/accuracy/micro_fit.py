@@ -98,12 +98,10 @@ def once(points: Sequence[Point]) -> list[Point]:
 
 
 def configuration(point: Point) -> tuple[str, ...]:
-    """What was measured: two points of one configuration are one measurement."""
+    """What was measured: two points of one configuration are one measurement, whatever it is stated as."""
+    parts = (f"{name} {seconds:.6g}" for name, seconds in sorted(point.parts.items()))
     row = point.row
-    way = row.metric.partition("_")[0]
-    return (row.source, row.location, row.hardware, row.engine, way, point.levels[0], point.shape,
-            f"{point.group:g} {row.load.input} {row.load.context} {row.load.batch} {row.formats.compute}",
-            str(row.facts.get("m", row.id if way not in ("allreduce", "dispatch", "combine") else "")))
+    return (point.levels[0], row.engine, row.formats.compute, point.shape, f"{point.group:g}", *parts)
 
 
 # ---- one group

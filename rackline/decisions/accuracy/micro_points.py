@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rackline import units
+from rackline.decisions.accuracy.settings import Refused
+from rackline.decisions.accuracy.transfer_points import moved_bytes, network_bandwidth, tokens_of
 from rackline.facts.formats import bytes_per_number
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured
 from rackline.facts.micro import micro_format, micro_levels, micro_machine
 from rackline.physics.collectives import two_level_all_to_all_time
 from rackline.systems.achieved import SENT, collective_wire, prefill_parts, product_parts
-from rackline.systems.efficiency import COLLECTIVE, DECODE, EXCHANGE, GEMM, PREFILL, Form
+from rackline.systems.efficiency import COLLECTIVE, DECODE, EXCHANGE, GEMM, PREFILL, TRANSFER, Form
 
 FP8_SCALED = 1.0 + 4.0 / 128.0  # bytes of an fp8 number with a 4-byte scale per 128
 
@@ -76,7 +78,7 @@ def _unit(metric: str) -> str:
     """The dimension that a metric's name stands for."""
     if metric.endswith(("latency", "time")):
         return "seconds"
-    return "flop/s" if metric.endswith("tflops") else "bytes/s"
+    return "flop/s" if metric.endswith("tflops") else "ratio" if metric.endswith("utilisation") else "bytes/s"
 
 
 def _levels(what: str, machine: Machine, *kinds: str) -> tuple[str, ...]:
@@ -226,11 +228,32 @@ def _exchange(row: Measured, machine: Machine) -> Point | str:
                  moved if power < 0 else 1.0, power)
 
 
+# ---- the cache of a prompt, from machine to machine
+
+
+def _transfer(row: Measured, machine: Machine) -> Point | str:
+    """One prompt's cache, over all cards of a box at once."""
+    tokens, rate = tokens_of(row), network_bandwidth(row, machine)
+    if not tokens or not rate:
+        return "tokens not stated" if rate else "no network of known bandwidth"
+    try:
+        moved = moved_bytes(row, machine)
+    except Refused as reason:
+        return str(reason)
+    wire = moved / rate
+    levels = _levels("transfer", machine, row.engine.partition(" ")[0] or "unnamed")
+    if row.unit == "seconds":
+        return Point(row, TRANSFER, levels, f"{tokens:g}", {"wire": wire}, row.value)
+    factor = wire if row.unit == "ratio" else moved
+    return Point(row, TRANSFER, levels, f"{tokens:g}", {"wire": wire}, factor / row.value, factor=factor, power=-1)
+
+
 _MAKERS: tuple[tuple[str, Callable[[Measured, Machine], Point | str]], ...] = (
     ("gemm_(latency|tflops|mem_bw)|achieved_matmul_tflops", _gemm),
     ("(generation|context)_attention_latency", _attention),
     (f"({'|'.join(_COLLECTIVES.values())})_(latency|time|algbw|busbw(_\\d+x\\d+[MG]B)?)", _collective),
-    ("(dispatch|combine)_(latency|(logical|rdma|bottleneck)_bw)", _exchange))
+    ("(dispatch|combine)_(latency|(logical|rdma|bottleneck)_bw)", _exchange),
+    ("kv_transfer_(time|bw)|bw_utilisation", _transfer))
 
 
 def maker(metric: str) -> Callable[[Measured, Machine], Point | str] | None:

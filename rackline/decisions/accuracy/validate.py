@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rackline import units
 from rackline.decisions.accuracy import judging
+from rackline.decisions.accuracy.judged_cache import SIZES
 from rackline.decisions.accuracy.judging import Judged
 from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
 from rackline.facts.calibration import calibration, read_calibration
@@ -68,11 +70,12 @@ _BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a 
 
 
 def _worst(judged: Judged, top: int) -> Table:
-    columns = (Column("row"), Column("what"), Column("measured", "seconds"), Column("predicted", "seconds"),
-               Column("error", "ratio"), Column("why"))
-    return Table("Furthest off (seconds of the pass or token)", columns, tuple(
-        (p.row.id, f"{p.row.metric} {p.like.model} {p.like.chip} {p.like.engine}",
-         p.measured, p.seconds, p.error, judging.reason(p)) for p in judging.worst(judged, top)))
+    columns = (Column("row"), Column("what"), Column("measured"), Column("predicted"), Column("error", "ratio"),
+               Column("why"))
+    return Table("Furthest off", columns, tuple(
+        (p.row.id, f"{p.row.metric} {p.like.model} {p.like.chip} {p.like.engine}", units.show(p.row.value, p.row.unit),
+         units.show(p.row.value * (1.0 + error), p.row.unit), error, judging.reason(p))
+        for p in judging.worst(judged, top) for error in [judging.figure_error(p)]))
 
 
 def _reasons(judged: Judged) -> tuple[Table, ...]:
@@ -87,11 +90,12 @@ def _reasons(judged: Judged) -> tuple[Table, ...]:
 
 def plot(judged: Judged) -> Plot:
     """Predicted against measured seconds, and the line where they are equal."""
-    names = sorted({p.row.metric for p in judged.predicted})
-    of = lambda name: [p for p in judged.predicted if p.row.metric == name]  # noqa: E731
+    timed = [p for p in judged.predicted if p.like.mode != SIZES]
+    names = sorted({p.row.metric for p in timed})
+    of = lambda name: [p for p in timed if p.row.metric == name]  # noqa: E731
     series = [Series(name, [p.measured for p in of(name)], [p.seconds for p in of(name)], marks=True)
               for name in names]
-    ends = [min(p.measured for p in judged.predicted), max(p.measured for p in judged.predicted)]
+    ends = [pick(p.measured for p in timed) for pick in (min, max)] if timed else []
     return Plot("Predicted against measured", Axis("measured", "seconds", log=True),
                 Axis("predicted", "seconds", log=True), (Series("equal", ends, ends), *series))
 

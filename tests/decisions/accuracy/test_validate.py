@@ -217,6 +217,23 @@ def test_without_a_file_kernels_stand_beside_serving():
     assert len(judged.predicted) + len(judged.refused) == len(everything().rows)
 
 
+def test_sizes_of_caches_are_the_ledgers(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_text("id,metric,value,unit,model,hardware,isl\n"
+                    "C-1,kv_bytes,4.83,GB,Qwen3-8B,H800,32768\nC-2,kv_bytes,9,GB,Qwen3-8B,H800,32768\n"
+                    "C-3,kv_bytes,4.83,GB,Qwen3-8B,H800,\nC-4,kv_bytes_per_token_preset,128,KB/token,llama-3-8b,,\n"
+                    "C-5,kv_bytes,4.83,ms,Qwen3-8B,H800,32768\nC-6,kv_bytes,1,GB,abacus,H800,32768\n", encoding="utf-8")
+    answer = ask("validate", against=str(path))
+    found = answer.data["metrics"]
+    assert found["kv_bytes"]["n"] == 2
+    assert found["kv_bytes"]["coverage90"] == 0.5
+    assert found["kv_bytes"]["bias"] < 0  # bytes err as bytes, not as a rate
+    assert found["kv_bytes"]["refused"] == {"tokens not stated": 1, "kv_bytes in seconds": 1,
+                                            "no bundled model abacus": 1}
+    assert found["kv_bytes_per_token_preset"]["median_ape"] == 0.0
+    assert not [s for plot in answer.plots for s in plot.series if len(s.x)]  # bytes are no seconds
+
+
 # ---- calibrate
 
 
