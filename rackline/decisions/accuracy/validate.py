@@ -81,11 +81,12 @@ def _reasons(judged: Judged) -> tuple[Table, ...]:
 
 def plot(judged: Judged) -> Plot:
     """Predicted against measured seconds, and the line where they are equal."""
-    names = sorted({p.row.metric for p in judged.predicted})
-    of = lambda name: [p for p in judged.predicted if p.row.metric == name]  # noqa: E731
+    timed = [p for p in judged.predicted if p.like.mode != judging.DERIVED] or list(judged.predicted)
+    names = sorted({p.row.metric for p in timed})
+    of = lambda name: [p for p in timed if p.row.metric == name]  # noqa: E731
     series = [Series(name, [p.measured for p in of(name)], [p.seconds for p in of(name)], marks=True)
               for name in names]
-    ends = [min(p.measured for p in judged.predicted), max(p.measured for p in judged.predicted)]
+    ends = [min(p.measured for p in timed), max(p.measured for p in timed)]
     return Plot("Predicted against measured", Axis("measured", "seconds", log=True),
                 Axis("predicted", "seconds", log=True), (Series("equal", ends, ends), *series))
 
