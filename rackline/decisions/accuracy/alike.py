@@ -14,9 +14,10 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import Like
+from rackline.facts.micro import family
 
 NOISE = 0.025  # of one measurement, as a share of its seconds
-MONTHS = 4.0  # in which what two releases have in common decays
+MONTHS = 1.5  # in which what two releases have in common decays
 # how far apart neighbours are: batch, length, micro-batch, tensors, stages, ranks, experts, pieces, shards, recompute,
 # the model's size; in logarithms
 NEAR = np.array([2.0, 1.2, 1.0, 1.0, 1.0, 2.5, 2.0, 2.5, 0.5, 0.7, 1.0])
@@ -37,22 +38,15 @@ class Shared:
 
 
 _SHARED: Mapping[str, Shared] = {
-    "stack": Shared(lambda k: (k.engine,), slopes=0.15, near=0.1),
-    "release": Shared(lambda k: (k.engine,), slopes=0.1, ages=True),
-    "stack on chip": Shared(lambda k: (k.engine, k.chip), slopes=0.24, offset=0.08),
-    "stack in format": Shared(lambda k: (k.engine, k.precision), slopes=0.2, offset=0.08),
-    "stack with model": Shared(lambda k: (k.engine, k.model, k.mode), slopes=0.16),
-    "stack on generation": Shared(lambda k: (k.engine, generation(k.chip)), slopes=0.16),
-    "model on chip": Shared(lambda k: (k.engine, k.model, k.mode, k.chip), offset=0.1),
+    "stack": Shared(lambda k: (k.engine,), slopes=0.38, near=0.16),
+    "release": Shared(lambda k: (k.engine,), slopes=0.26, ages=True),
+    "stack on chip": Shared(lambda k: (k.engine, k.chip), slopes=0.24),
+    "stack on a design": Shared(lambda k: (k.engine, family(k.chip)), slopes=0.26),
+    "stack in format": Shared(lambda k: (k.engine, k.precision), slopes=0.32, offset=0.13),
+    "model on chip": Shared(lambda k: (k.engine, k.model, k.mode, k.chip), offset=0.08),
     "release of model on chip": Shared(lambda k: (k.engine, k.model, k.mode, k.chip), offset=0.1, ages=True),
     "series": Shared(lambda k: k.series, near=0.06),
 }
-
-
-def generation(chip: str) -> str:
-    """The letter and figure that a chip's generation begins with: "gb300" and "b200" are both "b"."""
-    found = re.match(r"g?([a-z]+)(\d?)", chip)
-    return found[1] if found else chip
 
 
 def age(version: str) -> float:

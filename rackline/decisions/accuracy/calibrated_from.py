@@ -27,7 +27,7 @@ FEW = 30  # rows below which a family is held at the calibration that it starts 
 HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
 INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
-_SHRINK_STACK = 60.0  # the same beside a training stack's, whose rows err together
+_SHRINK_STACK = 30.0  # the same beside a training stack's, whose rows err together
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
 _EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms", "routing": "us",
          "expert": "us", "step": "ms"}

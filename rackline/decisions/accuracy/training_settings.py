@@ -101,11 +101,14 @@ def _precision(printed: str) -> str:
 
 
 def _recompute(row: Measured, notes: str) -> Recompute:
+    """As stated; else none, but all in fp16: in its years attention was not fused, and no chip held all scores."""
     if str(row.facts.get("act_ckpt")) == "True" or row.metric.endswith("_hw"):
         return "full"
     if re.search(r"full (activation )?recompute|incl\w*\.? activation recompute", notes):
         return "full"
-    return "selective" if "selective" in notes else "none"
+    if "selective" in notes:
+        return "selective"
+    return "full" if row.formats.compute == "fp16" else "none"
 
 
 def _sharded(row: Measured, notes: str) -> bool:

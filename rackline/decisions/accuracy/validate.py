@@ -90,7 +90,7 @@ def _reasons(judged: Judged) -> tuple[Table, ...]:
 
 def plot(judged: Judged) -> Plot:
     """Predicted against measured seconds, and the line where they are equal."""
-    timed = [p for p in judged.predicted if p.like.mode != SIZES]
+    timed = [p for p in judged.predicted if p.like.mode not in (SIZES, judging.DERIVED)]
     names = sorted({p.row.metric for p in timed})
     of = lambda name: [p for p in timed if p.row.metric == name]  # noqa: E731
     series = [Series(name, [p.measured for p in of(name)], [p.seconds for p in of(name)], marks=True)
