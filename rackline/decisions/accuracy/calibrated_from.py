@@ -27,7 +27,7 @@ HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
 INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms"}
+_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms"}
 
 
 # ---- from samples to a calibration
