@@ -21,8 +21,8 @@ from rackline.systems.memory import USABLE, cache_bytes, state_bytes, weight_byt
 from rackline.systems.passes import Part, Pass, decode, prefill
 
 # printed format -> ours; empty: as the configuration says
-_WEIGHTS = {"": None, "fp8": "fp8", "FP8": "fp8", "fp4": "nvfp4", "FP4": "nvfp4", "int4": "int4", "bf16": "bf16",
-            "FP16": "fp16"}
+_WEIGHTS = {"": None, "fp8": "fp8", "FP8": "fp8", "fp4": "nvfp4", "FP4": "nvfp4", "nvfp4": "nvfp4", "int4": "int4",
+            "bf16": "bf16", "FP16": "fp16"}
 _KV = {"": "fp8", "FP8": "fp8", "FP16": "fp16"}
 # InferenceX draws lengths from 0.8 to 1 times the stated ones; whoever does not say is given the same, the easier
 MEAN_LENGTH = 0.9
@@ -35,6 +35,8 @@ def predict(row: Measured) -> Comparison | Unpredicted:
         return Unpredicted(row, "no bundled model" if name is None else "no bundled chip")
     if row.sizes.notes.startswith("disagg"):
         return Unpredicted(row, "prefill and decode on separate chips")
+    if row.formats.weights not in _WEIGHTS or row.formats.kv not in _KV:
+        return Unpredicted(row, "number format not known")
     served, layout = _in_formats(name, row.formats.weights, row.formats.kv), layout_of(row)
     if layout.replica != machine.chips:
         return Unpredicted(row, "layout not stated")

@@ -29,8 +29,8 @@ INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
 _SHRINK_STACK = 30.0  # the same beside a training stack's, whose rows err together
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "client": "us", "start": "ms", "routing": "us",
-         "expert": "us", "step": "ms"}
+_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms",
+         "routing": "us", "expert": "us", "step": "ms", "sequence": "us"}
 SCALED = (TRAINING,)  # families whose corrections know how far off they are, of series never seen too
 
 
