@@ -215,8 +215,8 @@ def _coefficients() -> Iterator[str]:
         cells = [f"{part} {fact.value:.3g} ({fact.low:.3g} … {fact.high:.3g})"
                  for part, fact in family.coefficients.items()]
         yield f"| {name} | {family.rows:,} | {'; '.join(cells)} |"
-    yield ("\nMicroseconds of message, hop, layer, pick, stage, routing, expert and client, milliseconds of start and step; "
-           "others times the datasheet's.\n")
+    yield ("\nMicroseconds of message, hop, layer, pick, sequence, stage, routing, expert and client, milliseconds of "
+           "start and step; others times what micro-benchmarks reach (serving) or the datasheet's.\n")
 
 
 def _refused(judged: Judged) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rackline.facts.calibration import Calibration, calibration, read_calibratio
 from rackline.facts.fact import Fact
 from rackline.facts.measured_things import measured_chip
 from rackline.facts.model import Model
-from rackline.systems.calibrated import FAMILY, PROMPTS, Calibrated, calibrated
+from rackline.systems.calibrated import FAMILY, Calibrated, calibrated
 from rackline.systems.clock import Clock, Roofline
 from rackline.systems.layout import Layout
 from rackline.systems.parts import PARTS
@@ -69,11 +69,10 @@ def _check_passes(own: Calibration) -> None:
     if FAMILY not in own.families:
         raise BadInput("--calibration", f"must hold coefficients of passes ({FAMILY})",
                        ", ".join(own.families) or "none", "fit it to times per output token")
-    for family in {FAMILY, PROMPTS} & set(own.families):
-        lacking = [part for part in PARTS if part not in own.families[family].coefficients]
-        if lacking:
-            raise BadInput("--calibration", f"must have every coefficient of {family}", f"no {', '.join(lacking)}",
-                           "fit it again: rackline calibrate --from FILE --to FILE")
+    lacking = [part for part in PARTS if part not in own.families[FAMILY].coefficients]
+    if lacking:
+        raise BadInput("--calibration", f"must have every coefficient of {FAMILY}", f"no {', '.join(lacking)}",
+                       "fit it again: rackline calibrate --from FILE --to FILE")
 
 
 # ---- what it rests on
@@ -140,6 +139,8 @@ def passed_down(answer: Answer, q: Any, model: Model) -> Answer:
 
 # ---- its arithmetic and sources
 
+_REACHED = "as benchmarks reach"
+
 
 def lines(server: Server, layout: Layout, pass_: Pass) -> Iterator[Line]:
     """How a calibrated pass comes about: each resource at its coefficient, then fixed times. Empty for a roofline."""
@@ -149,9 +150,9 @@ def lines(server: Server, layout: Layout, pass_: Pass) -> Iterator[Line]:
     memory = ", ".join(f"{name} × {shown[name].value:.3g}" for name in PARTS[:3])
     stages = float(layout.pipeline)
     for what, equation, numbers, seconds in (
-            ("arithmetic, calibrated", "k_compute*t", f"t × {shown['compute'].value:.3g}", timed.compute),
+            ("arithmetic, calibrated", "k_compute*t", f"{_REACHED} × {shown['compute'].value:.3g}", timed.compute),
             ("memory, calibrated", "k_memory*t", memory, timed.memory),
-            ("messages, calibrated", "k_network*t", f"t × {shown['network'].value:.3g}", timed.network),
+            ("messages, calibrated", "k_network*t", f"{_REACHED} × {shown['network'].value:.3g}", timed.network),
             ("starting kernels and messages, moving tokens", "sum over layers, messages, experts and tokens",
              _fixed(server.clock), timed.overhead),
             ("pass, calibrated", "sum over terms of max(compute, memory) + network, + fixed times",
@@ -160,9 +161,10 @@ def lines(server: Server, layout: Layout, pass_: Pass) -> Iterator[Line]:
 
 
 def _fixed(clock: Calibrated) -> str:
-    names = ("layer", f"layer {clock.engine}", "message", "hop", "pick")
     known = clock.coefficients
-    return ", ".join(f"{known[name].value:.3g} µs a {name}" for name in names if name in known)
+    each = ", ".join(f"{known[name].value:.3g} µs a {name}" for name in ("layer", "message", "hop", "pick", "sequence"))
+    own = f"layer {clock.engine}"
+    return f"{each}; {own} × {known[own].value:.3g}" if own in known else each
 
 
 def sources(server: Server, layout: Layout, pass_: Pass) -> tuple[Source, ...]:

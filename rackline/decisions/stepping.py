@@ -11,7 +11,7 @@ import numpy as np
 from rackline.decisions.intervals import Around, around_pass
 from rackline.decisions.money import dollars_per_million
 from rackline.facts.fact import Fact
-from rackline.systems.calibrated import FAMILY, PROMPTS, Calibrated
+from rackline.systems.calibrated import FAMILY, FIRST, Calibrated
 from rackline.systems.clock import RESOURCES, PassTime, TermTime, in_turn, overlapped
 from rackline.systems.layout import Layout
 from rackline.systems.memory import largest_batch, largest_context
@@ -76,11 +76,11 @@ class Case:
 
     @property
     def timing(self) -> Server:
-        """The server with the clock of this kind of pass: prompts alone were measured and fitted apart."""
+        """The server with the clock of this kind of pass: prompts until their first token take longer."""
         clock = self.server.clock
         if self.kind != "prefill" or not isinstance(clock, Calibrated):
             return self.server
-        return replace(self.server, clock=clock.of(PROMPTS))
+        return replace(self.server, clock=clock.prompts)
 
     @property
     def symbols(self) -> Symbols:
@@ -109,7 +109,7 @@ class Case:
 
     def around(self, batch: Number, context: Number) -> Around | None:
         """What may move the seconds of a pass; None where they are a bound."""
-        family = PROMPTS if self.kind == "prefill" else FAMILY
+        family = FIRST if self.kind == "prefill" else FAMILY
         return around_pass(self.timing, self.layout, self.micro(batch, context), family)
 
     def tokens(self, batch: Number, context: Number) -> Number:

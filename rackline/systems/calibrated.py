@@ -13,69 +13,103 @@ from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.systems.clock import RESOURCES, PassTime, Roofline, TermTime
 from rackline.systems.parts import MICRO, PHYSICAL, memory_part
+from rackline.systems.shares import measured_shares
 from rackline.systems.work import Work
 
 Number = Any
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
 FIRST = "ttft together"  # first tokens of those engines
-PROMPTS = "prefill"  # passes over whole prompts, timed alone
+PROMPTS = "prompts"  # the same first tokens, in times of what a pass over the prompt takes
+CARDS = "decode llama.cpp NVIDIA"  # passes timed alone on cards without a network of their own
+LOW = ("nvfp4", "mxfp4")  # formats of four bits that are computed in, which deviate from the common coefficients
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Each resource so many times the datasheet's seconds, and microseconds for what starts kernels and messages.
+    """Each resource so many times what micro-benchmarks reach, and microseconds for what starts kernels and messages.
 
     Eq: t = sum of max(k_compute*t_compute, k_memory*t_memory) + k_network*t_network + fixed times
-    k_memory is that of weights, experts or cache. An engine that was never measured has no fixed time of its own.
+    t at the shares of the datasheet's rates that kernels and collectives were measured to reach; never below the
+    datasheet's. k_memory is that of weights, experts or cache. Cards without a network of their own read weights as
+    fast as passes that were timed alone on such cards. An engine that was never measured has the common fixed times.
     Ignores: what a residual of one series shows; `rackline validate` adds that and says so.
     """
 
     coefficients: Mapping[str, Fact]
     engine: str = ""
     families: Mapping[str, Family] = field(default_factory=dict)  # of metrics, that it belongs to
+    factor: float = 1.0  # of every time
 
-    def _value(self, name: str) -> float:
-        return self.coefficients[name].value if name in self.coefficients else 0.0
+    def _value(self, name: str, otherwise: float = 0.0) -> float:
+        return self.coefficients[name].value if name in self.coefficients else otherwise
 
     def band(self, family: str) -> Band:
         """Where nine of ten measured values of a family lie, or of passes where that one was not measured."""
         return self.families[family if family in self.families else FAMILY].unseen
 
-    def of(self, family: str) -> Calibrated:
-        """The clock of another family of metrics: of whole prompts instead of serving engines' passes."""
-        known = self.families.get(family)
-        return self if known is None else replace(self, coefficients=known.coefficients)
+    @property
+    def prompts(self) -> Calibrated:
+        """The clock of whole prompts until their first token."""
+        return replace(self, factor=self.factor * self.prompt_factor)
 
     @property
     def prompt_factor(self) -> float:
         """How many times as long as its passes a prompt was found to take until its first token; at least 1."""
-        known = self.families[FIRST].coefficients if FIRST in self.families else {}
+        known = self.families[PROMPTS].coefficients if PROMPTS in self.families else {}
         return max(1.0, known["prompt"].value) if "prompt" in known else 1.0
 
     def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
-        bound = Roofline()(terms, machine)
-        compute, network = self._value("compute"), self._value("network")
-        timed = {name: TermTime(t.compute * compute, t.memory * self._value(memory_part(name)), t.network * network)
-                 for name, t in bound.terms.items()}
+        shares = measured_shares(machine, {stored: stored for work in terms.values() for stored in work.flops})
+        low, weights = _stored(terms) in LOW, self._weights(machine)
+        timed = {}
+        for name, bound in Roofline()(terms, machine).terms.items():
+            part, stored = memory_part(name), next(iter(terms[name].flops), None)
+            memory = self._value(part) * (self._value(f"{part} in 4 bits", 1.0) if low else 1.0)
+            reached = memory / shares.bytes(name, stored) if part != "weights" or weights is None else weights
+            computed, sent = self._value("compute") / shares.work(name, stored), self._value("network") / shares.network
+            timed[name] = TermTime(self.factor * bound.compute * _least(computed),
+                                   self.factor * bound.memory * _least(reached),
+                                   self.factor * bound.network * _least(sent))
         sums = {r: sum((getattr(t, r) for t in timed.values()), start=0.0) for r in RESOURCES}
-        overhead = sum((self._fixed(work) for work in terms.values()), start=0.0) + self._tokens(terms, machine)
+        overhead = sum((self._fixed(work) for work in terms.values()), start=0.0) + self._tokens(terms, machine, low)
+        overhead = self.factor * overhead
         return PassTime(timed, **sums, time=sum((t.time for t in timed.values()), start=overhead), overhead=overhead)
 
+    def _weights(self, machine: Machine) -> Number | None:
+        """Times the datasheet's seconds that reading weights takes on a card; None elsewhere."""
+        network = machine.scale_up
+        card = CARDS in self.families and (network is None or network.kind == "host")
+        return self.families[CARDS].coefficients["weights"].value if card else None
+
     def _fixed(self, work: Work) -> Number:
-        """Seconds that a term's kernels and messages take to start."""
-        layer = self._value("layer") + self._value(f"layer {self.engine}")
-        started = layer * work.layers + self._value("pick") * work.picks
+        """Seconds that a term's kernels and messages take to start, and its sequences to schedule."""
+        layer = self._value("layer") * self._value(f"layer {self.engine}", 1.0)
+        started = layer * work.layers + self._value("pick") * work.picks + self._value("sequence") * work.sequences
         for message in work.messages:
             each = self._value("message") * (np.asarray(message.group) > 1)
             started = started + message.count * (each + self._value("hop") * np.log2(np.maximum(message.group, 1)))
         return MICRO * started
 
-    def _tokens(self, terms: Mapping[str, Work], machine: Machine) -> Number:
-        """Seconds of reading and writing the new tokens' activations, once a layer."""
+    def _tokens(self, terms: Mapping[str, Work], machine: Machine, low: bool) -> Number:
+        """Seconds of reading and writing the new tokens' activations, once a layer and once an expert picked."""
         if "embedding" not in terms:
             return 0.0
         layers = sum((work.layers for work in terms.values()), start=0.0)
-        return self._value("token") * layers * terms["embedding"].bytes / machine.chip.memory_bandwidth.value
+        picks = sum((work.picks for work in terms.values()), start=0.0)
+        token = self._value("token") * (self._value("token in 4 bits", 1.0) if low else 1.0)
+        times = token * layers + self._value("routed") * picks
+        return times * terms["embedding"].bytes / machine.chip.memory_bandwidth.value
+
+
+def _least(times: Number) -> Number:
+    """So many times the datasheet's seconds, never fewer than those."""
+    return np.maximum(times, 1.0)
+
+
+def _stored(terms: Mapping[str, Work]) -> str:
+    """The format of the weights that count: of the experts, where there are any."""
+    named = [name for kind in ("experts.", "dense.") for name in terms if name.startswith(kind) and terms[name].flops]
+    return next(iter(terms[named[0]].flops)) if named else ""
 
 
 def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:

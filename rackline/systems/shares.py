@@ -26,11 +26,13 @@ class Shares:
     cache: float = 1.0
     network: float = 1.0
 
+    def work(self, term: str, stored: str | None) -> float:
+        """The share of a format's rate that the arithmetic of a ledger's term reaches."""
+        return self.scores if term.endswith(ATTENDS) else 1.0 if stored is None else self.compute.get(stored, 1.0)
+
     def flops(self, term: str, given: Mapping[str, Number]) -> dict[str, Number]:
         """FLOPs of a ledger's term as the datasheet's rate would do them in that time."""
-        attends = term.endswith(ATTENDS)
-        return {stored: flops / (self.scores if attends else self.compute.get(stored, 1.0))
-                for stored, flops in given.items()}
+        return {stored: flops / self.work(term, stored) for stored, flops in given.items()}
 
     def bytes(self, term: str, stored: str | None) -> float:
         """The share of the memory's bandwidth that a term reaches; routed experts count at the datasheet's.

@@ -20,6 +20,7 @@ from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import TRAINING, Sample
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
+from rackline.systems.calibrated import FIRST, PROMPTS
 from rackline.systems.logfit import Fit
 
 DATE = "2026-11-22"  # when the bundled rows were last looked through
@@ -43,9 +44,18 @@ def calibrate(found: Sequence[Sample], name: str, base: Calibration | None = Non
     fitted = fit_all([s for s in found if not is_pass(s)]) if base is None else _held(found, base)
     tokens = fitted[PACE].samples if PACE in fitted else ()
     families = {family: _family(one, tokens, name, base) for family, one in sorted(fitted.items())}
-    families |= _of_passes(judged_families(passes), name)
+    families |= _of_passes(judged_families(passes), name) | _of_prompts(fitted, families, name)
     return Calibration(name=name, source=f"fitted to {sum(f.rows for f in families.values()):,} rows of {name}",
                        families=families)
+
+
+def _of_prompts(fitted: dict[str, Fitted], families: dict[str, Family], name: str) -> dict[str, Family]:
+    """The same first tokens in times of a pass over the prompt, for passes whose kinds of work are not told apart."""
+    if FIRST not in fitted:
+        return {}
+    one = fitted[FIRST]
+    plain = fit_family(PROMPTS, one.samples, one.pace)
+    return {PROMPTS: families[FIRST].model_copy(update={"coefficients": _facts(plain, name), "spread": {}})}
 
 
 def _of_passes(found: Sequence[Judged], name: str) -> dict[str, Family]:

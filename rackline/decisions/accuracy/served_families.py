@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,15 +44,17 @@ _FIRST = {"products": 1.8, "grouped": 2.5, "scores": 2.0, "network": 1.2, "token
           "pick": 20.0, "pass": 1.0, "start": 10.0, "burst": 1.2, "queue": 2.0, "client": 300.0, "memory": 0.7}
 _OWN = {f"{what} {engine}": 1.0 for what in ("work", "launch", "burst", "client") for engine in ENGINES}
 _FORMATS = {f"{what} in {name}": 1.0 for what in ("products", "grouped") for name in ("4 bits", "fp8")}
+_WAITS = ("pass", "start", "burst", "queue", "client", "memory")
 STARTS: dict[str, dict[str, float]] = {
     PACE: _TOKEN | _PROMPT | _LOW | _LAYERS, "queued": _TOKEN | _PROMPT | _LOW, "tpot apart": _TOKEN | _LOW,
+    "prompts": {"prompt": 1.5, **{name: _FIRST[name] for name in _WAITS}},
     "ttft together": _FIRST | _OWN | _FORMATS, "ttft apart": _FIRST | _OWN | _FORMATS}
 
 
 def coefficients(family: str) -> Coefficients:
     """A family's coefficients before any row was seen."""
     starts = STARTS[family]
-    physical = PHYSICAL if not family.startswith("ttft") else ()
+    physical = PHYSICAL if "weights" in starts else ()
     return Coefficients(tuple(starts), np.log(list(starts.values())),
                         np.array([0.0 if name in physical else -9.0 for name in starts]),
                         np.array([FIRM if starts[name] == 1.0 and name != "pass" else LOOSE for name in starts]))
@@ -80,9 +82,9 @@ class _Table:
 
 def terms(family: str, found: Sequence[Sample], pace: np.ndarray | None = None) -> Terms:
     """The terms of samples of one family; pace: logarithms of the coefficients of PACE, for first tokens."""
-    if family.startswith("ttft"):
+    if family in ("prompts", "ttft together", "ttft apart"):
         assert pace is not None
-        return _first_tokens(family, found, pace)
+        return _prompts(found, pace) if family == "prompts" else _first_tokens(family, found, pace)
     return _tokens(family, found)
 
 
@@ -142,7 +144,7 @@ def _first_tokens(family: str, found: Sequence[Sample], pace: np.ndarray) -> Ter
     memory holds fewer than the clients, a request waits for one of those to end.
     """
     table = _Table(tuple(STARTS[family]))
-    clients, running = (np.array([getattr(s, name) for s in found]) for name in ("clients", "running"))
+    clients = np.array([s.clients for s in found])
     ahead = np.maximum(clients - 1.0, 0.0) / BURST
     for rows, engine, burst in _kinds(found):
         own = lambda what, engine=engine: (f"{what} {engine}",) if engine in ENGINES else ()  # noqa: E731
@@ -155,12 +157,30 @@ def _first_tokens(family: str, found: Sequence[Sample], pace: np.ndarray) -> Ter
         for name in ("layer", "pick"):
             table.add(rows * _at(found, "prompt", name), name, *own("launch"))
         table.add(rows * MICRO * clients, "client", *own("client"))
+    _waits(table, found, pace)
+    return table.terms(_weight(found))
+
+
+def _prompts(found: Sequence[Sample], pace: np.ndarray) -> Terms:
+    """Terms of the time to first token in times of a pass over the prompt, at the pace of the tokens."""
+    table = _Table(tuple(STARTS["prompts"]))
+    clients = np.array([s.clients for s in found])
+    alone = token_seconds([replace(s, decode=s.prompt, share=0.0) for s in found], pace)
+    table.add(alone, "prompt")
+    for rows, _, burst in _kinds(found):
+        table.add(rows * alone * np.maximum(clients - 1.0, 0.0) / BURST, "prompt", burst)
+    _waits(table, found, pace)
+    table.add(MICRO * clients, "client")
+    return table.terms(_weight(found))
+
+
+def _waits(table: _Table, found: Sequence[Sample], pace: np.ndarray) -> None:
+    """What a request waits for beside prompts: a pass, the server, and room in the memory."""
+    of = lambda name: np.array([getattr(s, name) for s in found])  # noqa: E731
     step, token = (token_seconds(found, pace, mixed) for mixed in (False, True))
     table.add(step, "pass")
     table.add(MILLI * np.ones(len(found)), "start")
-    output = np.array([s.output for s in found])
-    table.add(np.maximum(clients / running - 1.0, 0.0) * output * token, "memory")
-    return table.terms(_weight(found))
+    table.add(np.maximum(of("clients") / of("running") - 1.0, 0.0) * of("output") * token, "memory")
 
 
 def _kinds(found: Sequence[Sample]) -> list[tuple[np.ndarray, str, str]]:
