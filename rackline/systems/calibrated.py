@@ -17,6 +17,7 @@ from rackline.systems.work import Work
 
 Number = Any
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
+CARDS = "tpot cards"  # the same on machines whose chips meet over the host's bus: single cards and PCIe boxes
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,20 @@ class Calibrated:
 
     Eq: t = sum of max(k_compute*t_compute, k_memory*t_memory) + k_network*t_network + fixed times
     k_memory is that of weights, experts or cache. An engine that was never measured has no fixed time of its own.
+    cards: the coefficients on a host's bus, where there are any of their own.
     Ignores: what a residual of one series shows; `rackline validate` adds that and says so.
     """
 
     coefficients: Mapping[str, Fact]
     engine: str = ""
+    cards: Mapping[str, Fact] | None = None
 
     def _value(self, name: str) -> float:
         return self.coefficients[name].value if name in self.coefficients else 0.0
 
     def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
+        if self.cards is not None and on_a_bus(machine):
+            return Calibrated(self.cards, self.engine)(terms, machine)
         bound = Roofline()(terms, machine)
         compute, network = self._value("compute"), self._value("network")
         timed = {name: TermTime(t.compute * compute, t.memory * self._value(memory_part(name)), t.network * network)
@@ -62,4 +67,11 @@ class Calibrated:
 
 def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:
     """The clock of a calibration (the bundled one) for an engine: vllm, sglang, tensorrt-llm, or none named."""
-    return Calibrated((by or calibration()).families[FAMILY].coefficients, engine)
+    families = (by or calibration()).families
+    return Calibrated(families[FAMILY].coefficients, engine,
+                      families[CARDS].coefficients if CARDS in families else None)
+
+
+def on_a_bus(machine: Machine) -> bool:
+    """Whether a machine's chips meet over the host's bus."""
+    return machine.scale_up is not None and machine.scale_up.kind == "host"
