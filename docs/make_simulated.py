@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,20 @@ import numpy as np
 
 from rackline import units
 from rackline.decisions.accuracy import calibrating, closed_loops, judging
+from rackline.decisions.accuracy.run_fit import without
 from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.accuracy.settings import setting
 from rackline.decisions.simulate_use import use
 from rackline.decisions.simulated import first_token, over_time
 from rackline.decisions.sustained import sustained_rate
-from rackline.decisions.vllm_runs import TIMES, Served, measured, predicted, served
+from rackline.decisions.vllm_runs import TIMES, Served, asked, deployment_of, measured, predicted, served
 from rackline.errors import BadInput
+from rackline.facts.calibration import calibration
 from rackline.facts.observations import bundled
-from rackline.facts.vllm_logs import run_names, serving_run
+from rackline.facts.vllm_logs import ServingRun, run_names, serving_run
 from rackline.systems.calibrated import calibrated
-from rackline.systems.simulation import Log
+from rackline.systems.clock import Clock
+from rackline.systems.simulation import Log, simulate
 from rackline.systems.simulation.traffic import requests_of
 
 PAGE = Path(__file__).with_name("simulated.md")
@@ -38,9 +42,10 @@ as its log has them, and passes of three clocks:
 
 - roofline: nothing is fitted, the datasheet's rates, no overhead of an engine. So it is a bound on the passes, and
   what waits for them is shorter than it was.
-- calibrated: the bundled coefficients for the engine. The run itself is not among the rows they were fitted to, nor is
-  any row of its chip under this engine: a prediction as a user has it. `rackline validate --against` says the same of
-  a run of your own: the folder of its requests.jsonl and meta.json.
+- calibrated: the coefficients of cards and PCIe boxes. They start from other measurements (single decodes of
+  llama.cpp and gpt-fast, micro-benchmarks, serving engines elsewhere) and are moved by logs of runs, through the
+  simulation; here by the other run alone: a prediction as a user has it. `rackline validate --against` says the same
+  of a run of your own: the folder of its requests.jsonl and meta.json.
 - stretched: every pass takes so many times as long as the roofline says that the mean time per output token agrees
   with the measured one: one number a run, used nowhere else, to see what of the difference it explains.
 
@@ -61,6 +66,9 @@ LESSONS = """## What explains the difference
   admission, pages of KV memory and preemptions are the engine's. In the second run waiting starts when the limit of
   sequences is reached, near its end; how long it lasts depends on the last few percent of the passes, so its tail is
   less certain.
+- The bus. Two cards of the second run exchange every token of every layer over PCIe, at about 9 GB/s of the
+  datasheet's 63 by what the fit makes of it, the bytes of the ledger taken: with vLLM's all-gather and without direct
+  access from card to card, it seems. No other row shows such a box, so without its own log the clock is too fast.
 - One stretch for all passes is too simple: prompts are bound by arithmetic and tokens by bandwidth, and each falls
   short by a factor of its own. The time per token of the slowest requests shows it. Calibrated clocks take them apart.
 - The engine's rules matter where memory is short: vLLM admits a prompt only if all of it finds pages. Without that
@@ -90,7 +98,21 @@ wait for (clients − room)/room × the time of a whole answer.
 @cache
 def runs() -> tuple[Served, ...]:
     """Every bundled run, simulated."""
-    return tuple(served(serving_run(name)) for name in run_names())
+    return tuple(served(run, clock_of(run)) for run in map(serving_run, run_names()))
+
+
+def clock_of(run: ServingRun) -> Clock:
+    """The calibrated clock of the run's engine, made without the run."""
+    place = deployment_of(run)
+    return calibrated(run.engine.split()[0].lower(), without(calibration(), run.model, place.machine))
+
+
+def own_log(one: Served) -> str:
+    """What the run is by the clock in which its own log has a part."""
+    log = simulate(asked(one.run), replace(one.deployment, clock=calibrated(one.run.engine.split()[0].lower())))
+    own, true = predicted(log, one.run), measured(one.run)
+    ratios = (f"{name} {np.nanmean(own[name]) / np.nanmean(true[name]):.2f}" for name in (TIMES[0], *TIMES[2:]))
+    return f"With its own log among those the clock was made of, means ÷ measured: {', '.join(ratios)}.\n"
 
 
 def page() -> str:
@@ -110,6 +132,7 @@ def _section(one: Served) -> Iterator[str]:
     columns = [measured(run), *(predicted(log, run) for log in (one.log, one.calibrated, one.stretched))]
     yield from (_row(name, [column[name] for column in columns]) for name in TIMES)
     yield ""
+    yield own_log(one)
 
 
 def _limits(one: Served) -> str:

@@ -91,7 +91,7 @@ def around_pass(server: Server, layout: Layout, pass_: Pass, family: str = FAMIL
 
 
 def _coefficients(clock: Calibrated, terms: Mapping[str, Work], machine: Machine, time: np.ndarray) -> Ends:
-    moved = np.asarray(at_the_ends(clock, time.ndim)(terms, machine).time)
+    moved = np.asarray(at_the_ends(clock.on(machine), time.ndim)(terms, machine).time)
     return _quadrature(np.log(moved / time))
 
 

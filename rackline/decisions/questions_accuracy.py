@@ -24,6 +24,6 @@ class Validate:
 class Calibrate:
     """rackline calibrate: the calibrated clock fitted again."""
 
-    from_: Any = param("path", "measurements of yours: a table, or a benchmark's results (by default every "
-                               "bundled measurement)", flag="--from", default=None)
+    from_: Any = param("place", "measurements of yours: a table, a benchmark's results, or the folder of a vLLM run's "
+                                "log (by default every bundled measurement)", flag="--from", default=None)
     to: str | None = param("new_file", "write the calibration to this file (.json)", default=None)

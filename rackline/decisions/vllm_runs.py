@@ -11,7 +11,6 @@ from rackline.decisions.simulated import end_to_end, first_token, per_token, que
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
 from rackline.facts.vllm_logs import ServingRun
-from rackline.systems.calibrated import calibrated
 from rackline.systems.clock import Roofline, Stretched
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
 from rackline.systems.simulation.traffic import requests_of
@@ -33,12 +32,11 @@ class Served:
     stretched: Log
 
 
-def served(run: ServingRun) -> Served:
-    """The run simulated as the roofline has it, by the calibrated clock of its engine, and stretched."""
+def served(run: ServingRun, clock: Clock) -> Served:
+    """The run simulated as the roofline has it, by a calibrated clock, and stretched."""
     deployment, requests = deployment_of(run), asked(run)
     log = simulate(requests, deployment)
     factor = stretch(requests, deployment, float(measured(run)[TIMES[2]].mean()))
-    clock = calibrated(run.engine.split()[0].lower())
     return Served(run, deployment, log, simulate(requests, replace(deployment, clock=clock)), factor,
                   simulate(requests, _stretched(deployment, factor)))
 

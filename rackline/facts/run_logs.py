@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from rackline.errors import BadInput
-from rackline.facts.hardware import aliases, chip, chip_names
+from rackline.facts.hardware import chip, chip_names
+from rackline.facts.machine import Machine
+from rackline.facts.micro import micro_machine
 from rackline.facts.models import model
 from rackline.facts.traces.trace import Trace
 from rackline.facts.vllm_logs import ServingRun, reserves
@@ -119,33 +121,20 @@ class _Said:
         texts = [str(self.hardware.get("device_name") or ""), *self.file.resolve().parts[-4:-1][::-1]]
         size = self.hardware.get("device_total_memory_bytes")
         for text in texts:
-            if named := _chips_in(text):
-                return _machine_of(named, float(size) if isinstance(size, int | float) else None)
+            if found := micro_machine(text):
+                return _of_size(found, float(size) if isinstance(size, int | float) else None)
         raise BadInput(f"{self.file.parent.name}/{META}", "must name its device as hardware.device_name", texts[0]
                        or "none", "or call the folder by chip and model: RTX4090_Llama-3.1-8B")
 
 
-def _machine_of(named: list[str], size: float | None) -> str:
-    """Of the chips whose names a text holds, the longest; of variants in size, the one whose memory is nearest."""
-    best = named[0]
-    if size is not None:
-        of_a_size = lambda name: re.sub(r"-\d+gb", "", name)  # noqa: E731
-        variants = [name for name in chip_names() if of_a_size(name) == of_a_size(best)]
-        best = min(variants, key=lambda name: abs(float(np.log(chip(name).memory_capacity.value / size))))
-    return chip(best).machine or best
-
-
-def _chips_in(text: str) -> list[str]:
-    """Bundled chips whose name or other name is in a text, the longest first."""
-    plain = _plain(text)
-    names = {**{name: name for name in chip_names()}, **aliases()["chips"]}
-    found = sorted((-len(_plain(said)), name) for said, name in names.items() if _plain(said) in plain and
-                   len(_plain(said)) > 1)
-    return [name for _, name in found]
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+def _of_size(found: Machine, size: float | None) -> str:
+    """The machine's name; of chips that differ in memory alone, that of the one whose memory is nearest."""
+    if size is None:
+        return found.name
+    plain = lambda name: re.sub(r"-\d+gb", "", name)  # noqa: E731
+    variants = [chip(name) for name in chip_names() if plain(name) == plain(found.chip.name)]
+    best = min(variants, key=lambda one: abs(float(np.log(one.memory_capacity.value / size))))
+    return found.name if best.name == found.chip.name else best.machine or best.name
 
 
 def _table(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:

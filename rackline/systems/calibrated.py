@@ -13,14 +13,14 @@ from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.systems.clock import RESOURCES, PassTime, Roofline, TermTime
 from rackline.systems.parts import MICRO, PHYSICAL, memory_part
-from rackline.systems.shares import measured_shares
+from rackline.systems.shares import DATASHEET, measured_shares
 from rackline.systems.work import Work
 
 Number = Any
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
 FIRST = "ttft together"  # first tokens of those engines
 PROMPTS = "prompts"  # the same first tokens, in times of what a pass over the prompt takes
-CARDS = "decode llama.cpp NVIDIA"  # passes timed alone on cards without a network of their own
+CARDS = "tpot cards"  # passes on machines whose chips meet over the host's bus: single cards and PCIe boxes
 LOW = ("nvfp4", "mxfp4")  # formats of four bits that are computed in, which deviate from the common coefficients
 
 
@@ -30,8 +30,8 @@ class Calibrated:
 
     Eq: t = sum of max(k_compute*t_compute, k_memory*t_memory) + k_network*t_network + fixed times
     t at the shares of the datasheet's rates that kernels and collectives were measured to reach; never below the
-    datasheet's. k_memory is that of weights, experts or cache. Cards without a network of their own read weights as
-    fast as passes that were timed alone on such cards. An engine that was never measured has the common fixed times.
+    datasheet's. k_memory is that of weights, experts or cache. On a host's bus the coefficients of cards count, where
+    there are any, times the datasheet's seconds. An engine that was never measured has the common fixed times.
     Ignores: what a residual of one series shows; `rackline validate` adds that and says so.
     """
 
@@ -39,6 +39,7 @@ class Calibrated:
     engine: str = ""
     families: Mapping[str, Family] = field(default_factory=dict)  # of metrics, that it belongs to
     factor: float = 1.0  # of every time
+    rated: bool = False  # whether coefficients are times the datasheet's seconds
 
     def _value(self, name: str, otherwise: float = 0.0) -> float:
         return self.coefficients[name].value if name in self.coefficients else otherwise
@@ -58,15 +59,24 @@ class Calibrated:
         known = self.families[PROMPTS].coefficients if PROMPTS in self.families else {}
         return max(1.0, known["prompt"].value) if "prompt" in known else 1.0
 
+    def on(self, machine: Machine) -> Calibrated:
+        """The clock with the coefficients that count on a machine."""
+        if self.rated or CARDS not in self.families or not on_a_bus(machine):
+            return self
+        return replace(self, coefficients=self.families[CARDS].coefficients, rated=True)
+
     def __call__(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
-        shares = measured_shares(machine, {stored: stored for work in terms.values() for stored in work.flops})
-        low, weights = _stored(terms) in LOW, self._weights(machine)
-        timed = {}
+        return self.on(machine)._timed(terms, machine)
+
+    def _timed(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
+        stored = {stored: stored for work in terms.values() for stored in work.flops}
+        shares = DATASHEET if self.rated else measured_shares(machine, stored)
+        low, timed = _stored(terms) in LOW, {}
         for name, bound in Roofline()(terms, machine).terms.items():
-            part, stored = memory_part(name), next(iter(terms[name].flops), None)
+            part, kept = memory_part(name), next(iter(terms[name].flops), None)
             memory = self._value(part) * (self._value(f"{part} in 4 bits", 1.0) if low else 1.0)
-            reached = memory / shares.bytes(name, stored) if part != "weights" or weights is None else weights
-            computed, sent = self._value("compute") / shares.work(name, stored), self._value("network") / shares.network
+            reached = memory / shares.bytes(name, kept)
+            computed, sent = self._value("compute") / shares.work(name, kept), self._value("network") / shares.network
             timed[name] = TermTime(self.factor * bound.compute * _least(computed),
                                    self.factor * bound.memory * _least(reached),
                                    self.factor * bound.network * _least(sent))
@@ -74,12 +84,6 @@ class Calibrated:
         overhead = sum((self._fixed(work) for work in terms.values()), start=0.0) + self._tokens(terms, machine, low)
         overhead = self.factor * overhead
         return PassTime(timed, **sums, time=sum((t.time for t in timed.values()), start=overhead), overhead=overhead)
-
-    def _weights(self, machine: Machine) -> Number | None:
-        """Times the datasheet's seconds that reading weights takes on a card; None elsewhere."""
-        network = machine.scale_up
-        card = CARDS in self.families and (network is None or network.kind == "host")
-        return self.families[CARDS].coefficients["weights"].value if card else None
 
     def _fixed(self, work: Work) -> Number:
         """Seconds that a term's kernels and messages take to start, and its sequences to schedule."""
@@ -116,6 +120,11 @@ def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:
     """The clock of a calibration (the bundled one) for an engine: vllm, sglang, tensorrt-llm, or none named."""
     families = (by or calibration()).families
     return Calibrated(families[FAMILY].coefficients, engine, families)
+
+
+def on_a_bus(machine: Machine) -> bool:
+    """Whether a machine's chips meet over the host's bus."""
+    return machine.scale_up is not None and machine.scale_up.kind == "host"
 
 
 def at_the_ends(clock: Calibrated, dimensions: int) -> Calibrated:

@@ -7,11 +7,15 @@ from typing import Any
 
 from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.calibrated_from import FEW, calibrate
+from rackline.decisions.accuracy.run_fit import with_cards
 from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.answer import Answer, Column, File, Source, Table
+from rackline.decisions.vllm_runs import deployment_of
 from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration, Family, as_data, calibration
 from rackline.facts.observations import Observations, bundled, observations
+from rackline.facts.vllm_logs import run_names, serving_run
+from rackline.systems.calibrated import on_a_bus
 
 _UNITS = {"us": "µs each", "ms": "ms"}
 
@@ -20,13 +24,27 @@ def answer(q: Any) -> Answer:
     """The fitted coefficients with intervals; BadInput where no row can be used."""
     found = observations(q.from_) if q.from_ else bundled()
     given, refused = samples(found.rows) if q.from_ else (list(judging.known()), [])
-    if not given:
+    if found.runs:
+        made = _by_runs(found)
+    elif not given:
         row, why = refused[0]
         raise BadInput("--from", "must hold at least one row that a clock can be fitted to", f"{row.id}: {why}")
-    made = calibrate(given, found.name, calibration() if q.from_ else None)
+    else:
+        made = calibrate(given, found.name, calibration() if q.from_ else None)
+        made = made if q.from_ else with_cards(made, [serving_run(name) for name in run_names()])
     files = (File(q.to, value=as_data(made)),) if q.to else ()
     return Answer("calibrate", headline(made, q.to), "calibrated", tables(made, found, refused), notes=notes(made, q),
                   sources=tuple(_sources(made)), data={"calibration": as_data(made)}, files=files)
+
+
+def _by_runs(found: Observations) -> Calibration:
+    """The bundled calibration with the coefficients of cards moved by logs of runs on such."""
+    for run in found.runs:
+        if not on_a_bus(deployment_of(run).machine):
+            raise BadInput("--from", "must be runs on single cards or PCIe boxes: other clocks are fitted to tables",
+                           f"{run.name} on {run.machine}")
+    made = with_cards(calibration(), [*(serving_run(name) for name in run_names()), *found.runs])
+    return made.model_copy(update={"name": found.name})
 
 
 def headline(made: Calibration, to: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rackline.decisions.accuracy.predicted import Predicted
+from rackline.decisions.accuracy.run_fit import without
 from rackline.decisions.accuracy.settings import ENGINES, Like, Refused, like_of, served_machine, served_model
 from rackline.decisions.vllm_runs import Stretched, asked, deployment_of
 from rackline.errors import BadInput
@@ -65,7 +66,9 @@ def figures(arrival: np.ndarray, first: np.ndarray, finish: np.ndarray, requests
 
 
 def predicted_figures(replay: Replay, by: Calibration) -> dict[str, tuple[float, float, float]]:
-    """Each figure of a replay: predicted, and the ends of its interval."""
+    """Each figure of a replay: predicted without a log of the same, and the ends of its interval."""
+    deployment = replay.deployment
+    by = without(by, deployment.model.name, deployment.machine)
     clock, band = calibrated(replay.engine, by), by.families[FAMILY].unseen
     ran = [_simulated(replay, Stretched(clock, exp(at))) for at in (0.0, band.low, band.high)]
     return {name: (ran[0][name], min(one[name] for one in ran), max(one[name] for one in ran)) for name in FIGURES}

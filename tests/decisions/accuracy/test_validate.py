@@ -11,11 +11,13 @@ import pytest
 from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.calibrated_from import calibrate, predictions
 from rackline.decisions.accuracy.calibrating import PACE, held_out
+from rackline.decisions.accuracy.run_fit import with_cards
 from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.questions import ask
 from rackline.errors import BadInput
 from rackline.facts.calibration import as_data, calibration, read_calibration
 from rackline.facts.observations import bundled, everything, observations
+from rackline.facts.vllm_logs import run_names, serving_run
 
 COLUMNS = ["id", "model", "hardware", "n_chips", "precision_weights", "engine", "tp", "isl", "osl", "concurrency",
            "metric", "value", "unit"]
@@ -269,7 +271,8 @@ def test_a_calibration_of_ones_own_halves_the_error_of_a_slow_machine(tmp_path):
 
 
 def test_the_bundled_calibration_is_what_the_bundled_rows_give():
-    made = as_data(calibrate(judging.known(), "the bundled measurements"))
+    rows = calibrate(judging.known(), "the bundled measurements")
+    made = as_data(with_cards(rows, [serving_run(name) for name in run_names()]))
     kept = as_data(calibration())
     assert list(made["families"]) == list(kept["families"])
     for name, family in made["families"].items():
