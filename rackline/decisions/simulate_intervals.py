@@ -125,9 +125,10 @@ def _widened(value: float, ends: list[float], b: Between, own: tuple[Any, Any]) 
 
 def _number(name: str, value: float, ends: list[float], b: Between) -> dict[str, Any]:
     """Tokens a second, shares, dollars: between the runs; dollars also with the price of a chip-hour."""
+    ends = [max(end, 0.0) for end in ends]  # a share of nothing is rounded to either side of zero
     low, high = min(value, *ends), max(value, *ends)
     causes = _simulated(value, ends)
-    if name.startswith(_MONEY):
+    if name.startswith(_MONEY) and low > 0.0:
         run = Around(residuals=(float(np.log(low / value)), float(np.log(high / value)))).paid(b.found.case.price)
         low, high = float(run.low(value)), float(run.high(value))
         priced = figure(value, run)["causes"].get("price")

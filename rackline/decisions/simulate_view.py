@@ -29,7 +29,7 @@ def answer(found: Simulated, q: Any, between: Between | None = None) -> Answer:
               _cost(found, between), _queues(found), *_caches(found))
     clocked = {} if between is None else {"clock": "calibrated", "intervals": between.figures}
     return Answer("simulate", headline(found, between), "simulated", tables=tables, plots=tuple(_plots(found, between)),
-                  notes=tuple(_notes(found, q)), explain=tuple(explain(found)), sources=sources(found),
+                  notes=tuple(_notes(found, q, between)), explain=tuple(explain(found)), sources=sources(found),
                   data=data(found) | clocked, files=tuple(_files(found, q)))
 
 
@@ -172,11 +172,11 @@ def _plots(found: Simulated, between: Between | None) -> Iterator[Plot]:
                                                                                     line["kv_occupancy"]),))
 
 
-def _notes(found: Simulated, q: Any) -> Iterator[str]:
+def _notes(found: Simulated, q: Any, between: Between | None) -> Iterator[str]:
     yield from (note for note in found.case.notes if note)
     yield ("Per output token: the mean gap between a request's tokens after the first." + ("" if is_calibrated(q) else
            " Pass times are the roofline's, without an engine's overhead: real ones are longer, so waits are too."))
-    if is_calibrated(q):
+    if between is not None:
         yield ("Low and high: the same requests simulated again with every pass as fast and as slow as it may be; "
                "first tokens are also as far off as first tokens were found to be, which prompts delay by more than "
                "their passes.")

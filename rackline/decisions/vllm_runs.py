@@ -11,7 +11,7 @@ from rackline.decisions.simulated import end_to_end, first_token, per_token, que
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
 from rackline.facts.vllm_logs import ServingRun
-from rackline.systems.clock import Roofline, Stretched
+from rackline.systems.clock import Clock, Roofline, Stretched
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
 from rackline.systems.simulation.traffic import requests_of
 
