@@ -13,7 +13,8 @@ import numpy as np
 from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
-from rackline.decisions.accuracy.samples import TRAINED, samples, steps
+from rackline.decisions.accuracy.samples import samples, steps
+from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
@@ -62,8 +63,12 @@ def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
     return predictions(by, known(), given), [*refused, *lacking]
 
 
-# metric -> who predicts it; what is not listed is a pass or a request of a serving engine, or refused by its name
-JUDGES: Mapping[str, Judge] = {**dict.fromkeys(TRAINED, _of_training), **dict.fromkeys(DERIVED_METRICS, _of_sizes)}
+# metric -> who predicts it; what is not listed is a step of training by its name or unit, or of a serving engine
+JUDGES: Mapping[str, Judge] = dict.fromkeys(DERIVED_METRICS, _of_sizes)
+
+
+def _judge_of(row: Measured) -> Judge:
+    return JUDGES.get(row.metric) or (_of_training if figure_of(row) else _of_serving)
 
 
 def judge(found: Observations, by: Calibration | None = None) -> Judged:
@@ -71,7 +76,7 @@ def judge(found: Observations, by: Calibration | None = None) -> Judged:
     by = by or calibration()
     predicted: list[Predicted] = []
     refused: list[tuple[Measured, str]] = []
-    for who, rows in _gathered(found.rows, lambda row: JUDGES.get(row.metric, _of_serving)).items():
+    for who, rows in _gathered(found.rows, _judge_of).items():
         made, left = who(rows, by)
         predicted += made
         refused += left
