@@ -16,6 +16,7 @@ from rackline.decisions.accuracy.calibrating import PACE, held_out
 from rackline.decisions.accuracy.judging import Judged
 from rackline.decisions.accuracy.pass_families import is_pass, keys_of, left_out
 from rackline.decisions.accuracy.sample import TRAINING
+from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.facts.calibration import calibration
 from rackline.facts.observations import bundled
 
@@ -154,7 +155,7 @@ _APART = (*_HELD, ("version", "a release"))
 def _training(judged: Judged) -> Iterator[str]:
     yield HEAD.format("configurations left out")
     yield RULE
-    steps = [p for p in judged.predicted if p.row.metric in judging.TRAINED]
+    steps = [p for p in judged.predicted if figure_of(p.row)]
     for stack, name in _STACKS.items():
         yield _line(name, judging.summary([p for p in steps if p.like.engine == stack]))
     yield _line("papers without either", judging.summary([p for p in steps if p.like.engine not in _STACKS]))

@@ -16,7 +16,8 @@ from rackline.decisions.accuracy.judged_cache import SIZES, is_cache, of_cache
 from rackline.decisions.accuracy.judged_micro import is_micro, of_micro
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
-from rackline.decisions.accuracy.samples import TRAINED, samples, steps
+from rackline.decisions.accuracy.samples import samples, steps
+from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
@@ -65,19 +66,16 @@ def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
     return predictions(by, known(), given), [*refused, *lacking]
 
 
-# whether a metric is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
-JUDGES: tuple[tuple[Callable[[str], bool], Judge], ...] = (
-    (is_micro, of_micro), (is_cache, of_cache), (lambda metric: metric in TRAINED, _of_training),
-    (lambda metric: metric in DERIVED_METRICS, _of_sizes))
+# whether a row is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
+JUDGES: tuple[tuple[Callable[[Measured], bool], Judge], ...] = (
+    (replays.is_replay, replays.of_rows), (lambda row: is_micro(row.metric), of_micro),
+    (lambda row: is_cache(row.metric), of_cache), (lambda row: row.metric in DERIVED_METRICS, _of_sizes),
+    (lambda row: figure_of(row) is not None, _of_training))
 
 
-def judge_of(metric: str) -> Judge:
-    """Who predicts a metric."""
-    return next((who for theirs, who in JUDGES if theirs(metric)), _of_serving)
-
-
-def _judge_of(row: Measured) -> Judge:
-    return replays.of_rows if replays.is_replay(row) else judge_of(row.metric)
+def judge_of(row: Measured) -> Judge:
+    """Who predicts a row."""
+    return next((who for theirs, who in JUDGES if theirs(row)), _of_serving)
 
 
 def judge(found: Observations, by: Calibration | None = None) -> Judged:
@@ -85,7 +83,7 @@ def judge(found: Observations, by: Calibration | None = None) -> Judged:
     by = by or calibration()
     predicted: list[Predicted] = []
     refused: list[tuple[Measured, str]] = []
-    for who, rows in _gathered(found.rows, _judge_of).items():
+    for who, rows in _gathered(found.rows, judge_of).items():
         made, left = who(rows, by)
         predicted += made
         refused += left

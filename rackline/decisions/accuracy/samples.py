@@ -9,7 +9,7 @@ from rackline.decisions.accuracy.pass_samples import of_passes
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import of_servers
 from rackline.decisions.accuracy.settings import Refused, Setting, setting
-from rackline.decisions.accuracy.training_figures import METRICS as TRAINED
+from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_samples import measurements_of, of_training
 from rackline.errors import BadInput
 from rackline.facts.measurements import Measured
@@ -27,8 +27,8 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
     found: list[Sample] = []
     served: list[Setting] = []
     whole = list(rows)
-    trained, refused = steps([row for row in whole if row.metric in TRAINED])
-    for row in (row for row in whole if row.metric not in TRAINED):
+    trained, refused = steps([row for row in whole if figure_of(row)])
+    for row in (row for row in whole if not figure_of(row)):
         try:
             _check(row)
             if row.metric in SERVED:
@@ -56,7 +56,7 @@ def steps(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, 
 def _check(row: Measured) -> None:
     if row.from_memory:
         raise Refused("not read in a source")
-    if not row.unit and row.metric not in TRAINED:
+    if not row.unit and not figure_of(row):
         raise Refused(f"unit not known: {row.per or 'none'}")
     if not row.value > 0.0:
         raise Refused("value is not above zero")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rackline.decisions.accuracy.settings import Refused
 from rackline.decisions.accuracy.training_settings import Training
 from rackline.facts.formats import math_format
+from rackline.facts.measurements import Measured
 from rackline.physics.training import hardware_flops
 from rackline.systems.training import AGAIN, token_flops
 
-DAY, HOUR, TERA = 86_400.0, 3_600.0, 1e12
+DAY, HOUR, GIGA, TERA = 86_400.0, 3_600.0, 1e9, 1e12
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,41 @@ _OVER: Mapping[str, Callable[[Figure], float]] = {
     "iteration_time": lambda f: 1.0,
     "time_per_step": lambda f: 1.0,
     "gpu_hours_per_trillion_tokens": lambda f: f.chips * TERA / (f.tokens * HOUR),
+    "gpu_hours": lambda f: f.chips * _trained(f.step.row) / (f.tokens * HOUR),
+    "train_days": lambda f: _trained(f.step.row) / (f.tokens * DAY),
 }
 METRICS = (*_TIMES, *_OVER)
+# what begins with "train" is, by its unit and what that is per
+_BY_UNIT: Mapping[tuple[str, str], str] = {
+    ("tokens/s", ""): "train_tokens_per_s", ("tokens/s", "GPU"): "train_tokens_per_s_per_gpu",
+    ("flop/s", ""): "aggregate_pflops", ("flop/s", "GPU"): "model_tflops_per_gpu", ("", "days"): "train_days"}
+
+
+def figure_of(row: Measured) -> str | None:
+    """Which figure of a training step a row's metric is, whatever its exact name; None for what is none."""
+    if row.metric in METRICS:
+        return row.metric
+    if row.metric.startswith("gpu_hours"):
+        return "gpu_hours"
+    return _BY_UNIT.get((row.unit, row.per)) if row.metric.startswith("train") else None
 
 
 def seconds_of(f: Figure) -> float:
     """Seconds of the step that a row's figure says."""
-    value, metric = _in_si(f.step), f.step.row.metric
+    value, metric = _in_si(f.step), figure_of(f.step.row) or ""
     return _TIMES[metric](f) / value if metric in _TIMES else value / _OVER[metric](f)
 
 
+def _trained(row: Measured) -> float:
+    """Tokens of a whole run as its row states them, such as "300B tokens"."""
+    found = re.search(r"([\d.]+)\s*([BT])[a-z]*[ _]tokens", f"{row.metric}; {row.sizes.notes}; {row.notes}", re.I)
+    if not found:
+        raise Refused("tokens of the whole run not stated")
+    return float(found[1]) * (TERA if found[2].upper() == "T" else GIGA)
+
+
 # printed units that rackline.units has no dimension for
-_PRINTED = {"H800 GPU-h": 1.0, "GPU-h": 1.0, "B tokens/day": 1e9, "tokens/day": 1.0, "samples/s": 1.0}
+_PRINTED = {"H800 GPU-h": 1.0, "GPU-h": 1.0, "B tokens/day": 1e9, "tokens/day": 1.0, "days": 1.0, "samples/s": 1.0}
 
 
 def _in_si(t: Training) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import TRAINING, Sample
 from rackline.decisions.accuracy.settings import Refused
-from rackline.decisions.accuracy.training_figures import Figure, counted_of, seconds_of
+from rackline.decisions.accuracy.training_figures import Figure, counted_of, figure_of, seconds_of
 from rackline.decisions.accuracy.training_settings import Training, training
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import bundled
@@ -44,7 +44,7 @@ def _place(t: Training) -> np.ndarray:
 def measurements_of(found: Iterable[Sample]) -> list[Sample]:
     """One sample of each measurement: that of the figure with most digits."""
     best: dict[Any, Sample] = {}
-    for s in sorted(found, key=lambda s: _PRECISE.get(s.row.metric, len(_PRECISE))):
+    for s in sorted(found, key=lambda s: _PRECISE.get(figure_of(s.row) or "", len(_PRECISE))):
         best.setdefault(s.measurement, s)
     return list(best.values())
 

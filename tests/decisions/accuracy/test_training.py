@@ -10,7 +10,8 @@ from rackline.decisions.accuracy import alike, judging
 from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.calibrating import held_out
 from rackline.decisions.accuracy.sample import TRAINING
-from rackline.decisions.accuracy.samples import TRAINED, samples, steps
+from rackline.decisions.accuracy.samples import samples, steps
+from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_settings import trained_model, training
 from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS
 from rackline.decisions.questions import ask
@@ -19,7 +20,7 @@ from rackline.facts.calibration import calibration
 from rackline.facts.measurements import Formats, Load, Measured, Sizes
 from rackline.facts.observations import Observations, bundled
 
-ROWS = tuple(row for row in bundled().rows if row.metric in {*TRAINED, *DERIVED_METRICS})
+ROWS = tuple(row for row in bundled().rows if figure_of(row) or row.metric in DERIVED_METRICS)
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +84,13 @@ def test_bytes_and_flops_follow_from_sizes(judged):
 
 def test_no_row_is_dropped_silently(judged):
     assert len(judged.predicted) + len(judged.refused) == len(ROWS)
-    assert {reason for _, reason in judged.refused} <= {"no bundled chip V100"}
+    assert {reason for _, reason in judged.refused} <= {"no bundled chip V100", "tokens of the whole run not stated"}
     assert all(np.isfinite(p.seconds) and 0.0 < p.low <= p.seconds <= p.high for p in judged.predicted)
 
 
 def test_all_figures_of_a_measurement_say_the_same_seconds():
     """Rates in tokens and in FLOPs, shares of the peak: each source counts FLOPs in its way, and the printed digits."""
-    found, _ = steps(row for row in ROWS if row.metric in TRAINED)
+    found, _ = steps(row for row in ROWS if figure_of(row))
     groups = {}
     for s in found:
         groups.setdefault((s.measurement, s.row.location), []).append(s.seconds)
@@ -147,6 +148,17 @@ def test_sizes_as_stated_and_as_usual_where_they_are_not(changes, shown):
     assert training(row(**changes)).recipe.layout.name() == shown
 
 
+@pytest.mark.parametrize(("metric", "value", "unit", "per", "notes"), [
+    ("train_throughput", 105_600.0, "tokens/s", "", ""), ("train_rate", 1_650.0, "tokens/s", "GPU", ""),
+    ("training_time", 1_000.0 / (0.1056 * 86.4), "", "days", "1T tokens"),
+    ("gpu_hours_total", 64_000.0 / (0.1056 * 3.6), "", "GPU-h", "for 1T tokens"),
+    ("train_time_1T_tokens", 1_000.0 / (0.1056 * 86.4), "", "days", "")])
+def test_a_figure_is_known_by_its_unit_where_its_name_is_not(metric, value, unit, per, notes):
+    plain, named = (steps([r])[0][0].seconds for r in (row(), row(metric=metric, value=value, unit=unit, per=per,
+                                                                  notes=notes)))
+    assert named == pytest.approx(plain, rel=1e-9)
+
+
 @pytest.mark.parametrize(("name", "facts", "parameters"), [
     ("MPT-7b", {"n_params": 6_658_859_008}, 6_658_859_008), ("MPT-70b", {"n_params": 64_862_437_376}, 64_862_437_376),
     ("GPT-9.9B", {"hidden": 5120, "layers": 31, "vocab": 51_200}, 10_030_919_680), ("gpt3-175B", {}, 174_615_000_000)])
@@ -161,7 +173,8 @@ def test_models_by_name_or_by_the_sizes_that_a_row_states(name, facts, parameter
     ({"value": 0.0}, "value is not above zero"), ({"unit": "", "per": "furlongs"}, "unit not known: furlongs"),
     ({"from_memory": True}, "not read in a source"),
     ({"model": "GPT", "facts": {"hidden": 0, "layers": 3}}, "no sizes"),
-    ({"model": "MPT-7b", "facts": {"n_params": 12_345}}, "no width and depth"), ({"statistic": "p99"}, "a p99")])
+    ({"model": "MPT-7b", "facts": {"n_params": 12_345}}, "no width and depth"), ({"statistic": "p99"}, "a p99"),
+    ({"metric": "gpu_hours_total", "unit": "", "per": "GPU-h"}, "tokens of the whole run not stated")])
 def test_a_row_that_cannot_be_predicted_says_why(changes, reason):
     found, refused = samples([row(**changes), row(id="T-2")])
     assert len(found) == 1
