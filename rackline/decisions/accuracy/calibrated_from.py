@@ -95,7 +95,8 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
     each = np.array([own.get(" · ".join(s.like.series), 1.0) for s in one.samples])
     layout, width, seen = held_out(one.family, sound, tokens, "layout")
     near = (layout / np.maximum(width, 1e-9))[seen > 0]
-    apart = np.concatenate([held_out(one.family, sound, tokens, key)[0] for key in ("series", "model", "chip")])
+    alone = [held_out(one.family, sound, tokens, key)[:2] for key in ("series", "model", "chip")]
+    apart = np.concatenate([error / np.where(spread > 0.0, spread, 1.0) for error, spread in alone])
     return Family(coefficients=facts, rows=len(one.samples), seen=_band(scaled / each),
                   near=_band(near if len(near) else scaled), unseen=_band(apart), few=few, spread=own)
 

@@ -35,7 +35,7 @@ def answer(q: Any) -> Answer:
 def headline(judged: Judged) -> str:
     """One sentence: how many rows, how far off."""
     parts = [f"{name} {_percent(m['median_ape'])} median, {_percent(m['mape'])} mean of {m['n']:,}"
-             for name, m in judging.metrics(judged).items() if m["n"]]
+             for name, m in sorted(judging.metrics(judged).items(), key=lambda found: -found[1]["n"]) if m["n"]]
     return (f"{len(judged.predicted):,} rows of {judged.name} predicted: {'; '.join(parts[:3])}"
             f"{'; …' if len(parts) > 3 else ''}. {len(judged.refused) + len(judged.faults):,} without a prediction.")
 
@@ -58,7 +58,8 @@ def tables(judged: Judged, top: int) -> tuple[Table, ...]:
     return (metric, basis, group, _worst(judged, top), *_reasons(judged))
 
 
-_BASES = {"seen": "seen, in these sizes", "near": "seen, in other parallel sizes", "unseen": "never seen: pooled"}
+_BASES = {"seen": "seen, in these sizes", "near": "seen, in other parallel sizes",
+          "unseen": "never seen: pooled, or of kin"}
 
 
 def _worst(judged: Judged, top: int) -> Table:
