@@ -13,7 +13,8 @@ _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
 _TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|^(\d{1,4})\s*[x*×]\s+", re.I)
 _MEMORY = re.compile(r"(?<![\w.])(\d{1,3})\s*gi?b\b", re.I)
 _CORES = re.compile(r"(?<![\w.])(\d{1,3})(?:-core(?:\s+gpu)?|c)\b", re.I)
-_NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation)\b|\(.*?\)", re.I)
+_NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation|pcap|"
+                      r"power[ -]?capped)\b|\(.*?\)", re.I)
 _PREFIXES = ("", "rtx-", "rx-", "gtx-")
 
 

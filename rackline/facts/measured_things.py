@@ -123,9 +123,16 @@ def _variant(found: Machine, known: dict[str, Any]) -> Machine:
     return found.model_copy(update={"chip": chip})
 
 
+_CAPPED = 0.5  # of a chip's power where a label says only that it is capped: as Splitwise does, from memory
+
+
 def _limited(found: Machine, label: str) -> Machine:
-    """The machine with the power limit that a label states ("A100 (330 W power limit)")."""
-    limit = re.search(r"(?<![\w.])(\d{2,4})\s*W\b", label)
-    if limit is None or found.chip.power is None:
+    """The machine with the power limit that a label states ("A100 (330 W power limit)"), or says to be there."""
+    if found.chip.power is None:
         return found
-    return found.model_copy(update={"chip": with_fact(found.chip, ("power",), float(limit[1]))})
+    stated = re.search(r"(?<![\w.])(\d{2,4})\s*W\b", label)
+    capped = re.search(r"\bpcap\b|power[ -]?capped", label, re.I)
+    limit = float(stated[1]) if stated else found.chip.power.value * (_CAPPED if capped else 1.0)
+    if limit == found.chip.power.value:
+        return found
+    return found.model_copy(update={"chip": with_fact(found.chip, ("power",), limit)})

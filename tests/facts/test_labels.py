@@ -52,6 +52,9 @@ def test_gpu_cores_scale_the_arithmetic_and_narrow_variants_their_memory():
 
 def test_a_stated_power_limit_replaces_the_chips_power():
     assert measured_machine(replace(ROW, hardware="A100-80GB (330 W power limit)")).chip.power.value == 330.0
+    half = [measured_machine(replace(ROW, hardware=f"H100-SXM-80GB{said}")).chip.power.value
+            for said in ("", " (power-capped)", "-pcap")]
+    assert half == [700.0, 350.0, 350.0]
 
 
 @pytest.mark.parametrize(("printed", "size"), [("Q2_K", 2.9), ("Q3_K_M", 3.9), ("Q4_K_S", 4.6), ("Q5_K_M", 5.7),

@@ -117,7 +117,8 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
 def _unseen(sound: Sequence[Sample], tokens: Sequence[Sample], key: str, own: dict[str, float]) -> np.ndarray:
     family = sound[0].family
     error, width, _ = held_out(family, sound, tokens, key)
-    return error / _wider(family, width, sound, own) if family in SCALED else error
+    by = _wider(family, width, sound, own) if family in SCALED else np.where(width > 0.0, width, 1.0)
+    return error / by
 
 
 def _wider(family: str, width: np.ndarray, found: Sequence[Sample], own: dict[str, float]) -> np.ndarray:

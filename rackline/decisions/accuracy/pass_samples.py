@@ -32,6 +32,8 @@ from rackline.systems.parts import MICRO
 from rackline.systems.pass_parts import PHASES, pass_parts
 from rackline.systems.passes import chunk, decode, prefill
 
+MOST_TOKENS = 1e8  # of a prompt that is cut in pieces
+
 
 def _case(row: Measured) -> tuple[Case, Any, Any]:
     if row.metric in _ENGINE_PASSES:
@@ -69,6 +71,8 @@ def _machine(row: Measured) -> Machine:
 def _pieces(row: Measured, model: Model, machine: Machine) -> Case:
     """A prompt in the pieces that llama.cpp computes, one after another; a layer split's last stage starts later."""
     tokens, layout = row.load.input or 0.0, layout_of(row)
+    if tokens > MOST_TOKENS:
+        raise Refused(f"a prompt of more than {MOST_TOKENS:,.0f} tokens")
     starts = np.arange(0.0, max(tokens, 1.0), PIECE)
     steps = [Step(chunk(np.minimum(PIECE, tokens - starts), cached(row) + starts), layout)]
     if layout.pipeline > 1:

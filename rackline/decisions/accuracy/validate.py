@@ -42,7 +42,7 @@ def nothing(judged: Judged, top: int) -> Answer:
 def headline(judged: Judged) -> str:
     """One sentence: how many rows, how far off."""
     parts = [f"{name} {_percent(m['median_ape'])} median, {_percent(m['mape'])} mean of {m['n']:,}"
-             for name, m in judging.metrics(judged).items() if m["n"]]
+             for name, m in sorted(judging.metrics(judged).items(), key=lambda found: -found[1]["n"]) if m["n"]]
     return (f"{len(judged.predicted):,} rows of {judged.name} predicted: {'; '.join(parts[:3])}"
             f"{'; …' if len(parts) > 3 else ''}. {len(judged.refused) + len(judged.faults):,} without a prediction.")
 
@@ -66,7 +66,7 @@ def tables(judged: Judged, top: int) -> tuple[Table, ...]:
 
 
 _BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a chip of the family",
-          "unseen": "never seen: pooled"}
+          "unseen": "never seen: pooled, or of kin"}
 
 
 def _worst(judged: Judged, top: int) -> Table:
