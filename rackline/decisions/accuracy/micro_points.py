@@ -171,7 +171,7 @@ def _collective(row: Measured, machine: Machine) -> Point | str:
         return "no network of known bandwidth"
     if g > machine.domain and machine.scale_out is None:
         return "more chips than its networks join"
-    kind, wire = collective_wire(machine, name, n, g, g, switch="ENABLE=0" not in row.engine)
+    kind, wire = collective_wire(machine, name, n, g, switch="ENABLE=0" not in row.engine)
     return _collected(row, machine, (kind, wire, n, g))
 
 
