@@ -102,6 +102,12 @@ class MicroGroup(Record):
     elsewhere: tuple[float, float] = (0.0, 0.0)
     coefficients: dict[str, Fact]
 
+    def interval(self, size: float) -> tuple[float, float]:
+        """Log of the 90 % interval's ends over the seconds, for so many chips."""
+        if not self.sizes or size in self.sizes:
+            return self.spread
+        return min(self.spread[0], self.elsewhere[0]), max(self.spread[1], self.elsewhere[1])
+
     @property
     def values(self) -> dict[str, float]:
         """The coefficients' numbers."""

@@ -16,7 +16,7 @@ import numpy as np
 from rackline.errors import unknown
 from rackline.facts.formats import FORMATS, bytes_per_number, math_format
 from rackline.facts.machine import Machine
-from rackline.facts.micro import MicroGroup, micro_format, micro_group, micro_levels
+from rackline.facts.micro import micro_format, micro_group, micro_levels
 from rackline.physics import collectives
 from rackline.systems.efficiency import FORMS, REFERENCE_GROUP, achieved_time
 
@@ -76,20 +76,25 @@ def prefill_attention(machine: Machine, stored: str, prompt: tuple[Number, Numbe
 def collective(machine: Machine, kind: str, group: Number, payload: Number, launch: bool = True) -> Achieved:
     """A collective of a kind (KINDS) over so many chips; payload: bytes of the whole group's buffer.
 
-    launch: with what it takes however few the bytes. A group of one takes no time. One kind of coefficients is taken
-    for all groups of a call: that of the largest.
+    launch: with what it takes however few the bytes. A group of one takes no time. The name of the result's group is
+    that of the largest group asked for.
     Errors: BadInput for an unknown kind.
     """
     if kind not in KINDS:
         raise unknown("kind of collective", kind, KINDS)
-    largest = float(np.max(group))
-    name, wire = collective_wire(machine, kind, payload, group, largest)
+    sizes = [float(size) for size in np.unique(np.asarray(group, dtype=float))]
+    each = [_of_size(machine, kind, size, payload, launch) for size in sizes]
+    pick = lambda name: sum(np.where(np.equal(group, size) & (size > 1.0), getattr(one, name), 0.0)  # noqa: E731
+                            for size, one in zip(sizes, each, strict=True))
+    return Achieved(pick("seconds"), pick("low"), pick("high"), pick("rated"), each[-1].group,
+                    all(one.seen for one in each))
+
+
+def _of_size(machine: Machine, kind: str, size: float, payload: Number, launch: bool) -> Achieved:
+    name, wire = collective_wire(machine, kind, payload, size)
     special, *general = _levels("collective", machine, name)
     levels = (f"{special}, timed by {TIMED_BY}", special, *general)
-    found = _achieved("collective", levels, {"wire": wire}, launch, group)
-    alone = np.asarray(group) <= 1
-    some = lambda seconds: np.where(alone, 0.0, seconds)  # noqa: E731
-    return Achieved(some(found.seconds), some(found.low), some(found.high), found.rated, found.group, found.seen)
+    return _achieved("collective", levels, {"wire": wire}, launch, size)
 
 
 def _format(stored: str) -> Stored:
@@ -107,20 +112,15 @@ def _levels(what: str, machine: Machine, kind: str) -> tuple[str, ...]:
 
 
 def _achieved(form: str, levels: tuple[str, ...], parts: Mapping[str, Number], launch: bool,
-              group: Number = REFERENCE_GROUP) -> Achieved:
+              size: float = REFERENCE_GROUP) -> Achieved:
     found = micro_group(levels)
     assert found is not None, levels  # every form has a group of all its points
-    return _timed(found, form, parts, launch, (group, found.name == levels[0]))
-
-
-def _timed(found: MicroGroup, form: str, parts: Mapping[str, Number], launch: bool,
-           known: tuple[Number, bool]) -> Achieved:
     values = found.values if launch else {**found.values, "fixed": 0.0}
-    seconds = achieved_time(FORMS[form], parts, values, known[0])
-    low, high = (seconds * math.exp(end) for end in found.spread)
+    seconds = achieved_time(FORMS[form], parts, values, size)
+    low, high = (seconds * math.exp(end) for end in found.interval(size))
     rated = np.maximum.reduce([np.asarray(parts[name], dtype=float) + 0.0 * seconds
                                for name in ("compute", "memory", "wire") if name in parts])
-    return Achieved(seconds, low, high, rated, found.name, known[1])
+    return Achieved(seconds, low, high, rated, found.name, found.name == levels[0])
 
 
 # ---- seconds of the parts at the datasheet's rates
@@ -157,7 +157,7 @@ def prefill_parts(machine: Machine, stored: Stored, prompt: tuple[Number, Number
     return {"compute": flops / rate, "memory": 2.0 * numbers / machine.chip.memory_bandwidth.value}
 
 
-def collective_wire(machine: Machine, kind: str, payload: Number, group: Number, largest: float,
+def collective_wire(machine: Machine, kind: str, payload: Number, group: float,
                     switch: bool = True) -> tuple[str, Number]:
     """The kind whose coefficients a collective has, and seconds on the wire at the datasheet's rate.
 
@@ -166,19 +166,19 @@ def collective_wire(machine: Machine, kind: str, payload: Number, group: Number,
     """
     inside = machine.scale_up.bandwidth.value if machine.scale_up else math.inf
     box = float(machine.domain)
-    if largest > box and machine.scale_out is not None:
+    if group > box and machine.scale_out is not None:
         return f"{kind} over boxes", _across(kind, payload, group, (box, inside, machine.scale_out.bandwidth.value))
     network = machine.scale_up
-    if switch and kind == "all_reduce" and network is not None and network.reduces and largest > 2:
+    if switch and kind == "all_reduce" and network is not None and network.reduces and group > 2:
         return f"{kind} in the switch", collectives.all_reduce_in_switch_bytes(payload, group) / inside
-    through = "" if network is None or network.kind != "host" else NEIGHBOUR if largest == 2 else HOST
+    through = "" if network is None or network.kind != "host" else NEIGHBOUR if group == 2 else HOST
     return f"{kind}{through}", SENT[kind](payload, group) / inside
 
 
-def _across(kind: str, payload: Number, group: Number, networks: tuple[float, float, float]) -> Number:
+def _across(kind: str, payload: Number, group: float, networks: tuple[float, float, float]) -> Number:
     """Seconds of the slower network; networks: chips of a box, byte/s inside and outside."""
     box, inside, outside = networks
-    own, boxes = np.minimum(group, box), np.ceil(np.asarray(group) / box)
+    own, boxes = min(group, box), math.ceil(group / box)
     if kind == "all_to_all":
         return collectives.two_level_all_to_all_time(payload, group, own, inside, outside)
     return np.maximum(SENT[kind](payload, own) / inside, SENT[kind](payload / own, boxes) / outside)

@@ -61,6 +61,8 @@ def test_collectives_grow_with_bytes_and_chips_and_need_two(kind):
     group = achieved.collective(A100, kind, np.array([1, 2, 8]), 1e9)
     assert group.seconds[0] == group.high[0] == 0.0
     assert group.seconds[1] < group.seconds[2]
+    alone = achieved.collective(A100, kind, 2, 1e9)
+    assert (group.seconds[1], group.high[1]) == (alone.seconds, alone.high)
 
 
 @pytest.mark.parametrize("kind", achieved.KINDS)
@@ -71,10 +73,10 @@ def test_over_boxes_the_slower_network_counts(kind):
 
 
 def test_the_switch_adds_an_all_reduce_of_more_than_two_chips():
-    assert achieved.collective_wire(H100, "all_reduce", 1e9, 8.0, 8.0)[0] == "all_reduce in the switch"
-    assert achieved.collective_wire(H100, "all_reduce", 1e9, 8.0, 8.0, switch=False)[0] == "all_reduce"
-    assert achieved.collective_wire(H100, "all_reduce", 1e9, 2.0, 2.0)[0] == "all_reduce"
-    assert achieved.collective_wire(A100, "all_reduce", 1e9, 8.0, 8.0)[0] == "all_reduce"
+    assert achieved.collective_wire(H100, "all_reduce", 1e9, 8.0)[0] == "all_reduce in the switch"
+    assert achieved.collective_wire(H100, "all_reduce", 1e9, 8.0, switch=False)[0] == "all_reduce"
+    assert achieved.collective_wire(H100, "all_reduce", 1e9, 2.0)[0] == "all_reduce"
+    assert achieved.collective_wire(A100, "all_reduce", 1e9, 8.0)[0] == "all_reduce"
 
 
 def test_an_unknown_format_or_kind_is_named():

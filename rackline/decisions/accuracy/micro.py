@@ -11,7 +11,7 @@ from functools import cache
 from rackline.decisions.accuracy.micro_fit import Fit, configuration, fit_points
 from rackline.decisions.accuracy.micro_left_out import basis_of
 from rackline.decisions.accuracy.micro_points import Point, faster, point
-from rackline.decisions.accuracy.micro_spread import Spread, spreads, wider
+from rackline.decisions.accuracy.micro_spread import Spread, spreads
 from rackline.facts.measurements import Measured
 from rackline.facts.micro import micro, micro_group, micro_names
 from rackline.systems.efficiency import achieved_time
@@ -100,8 +100,7 @@ def _predicted(row: Measured) -> MicroPrediction | Unpredictable:
         return Unpredictable(row, "size out of range")
     measured_size = not group.sizes or found.group in group.sizes
     basis = basis_of(group.name, found.levels, measured_size)
-    spread = group.spread if measured_size else wider(group.spread, group.elsewhere)
-    return MicroPrediction(found, seconds, spread, group.name, basis)
+    return MicroPrediction(found, seconds, group.interval(found.group), group.name, basis)
 
 
 def _without(found: Point) -> Mapping[str, float]:

@@ -67,7 +67,7 @@ def point(row: Measured) -> Point | str:
         return f"{row.metric} in {row.unit or row.per or 'no known unit'}, not in {_unit(row.metric)}"
     machine = micro_machine(row.hardware)
     if machine is None:
-        return "no bundled chip"
+        return f"no bundled chip {row.hardware}" if row.hardware else "hardware not stated"
     try:
         return make(row, machine)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError):
@@ -102,9 +102,10 @@ def _gemm(row: Measured, machine: Machine) -> Point | str:
     groups = float(shape.get("groups", 1))
     m = float(shape.get("m") or shape["m_per_group"] * groups)
     n, k = float(shape["n"]), float(shape["k"])
-    found = micro_format(row.formats.compute)
+    printed = row.formats.compute or row.formats.weights
+    found = micro_format(printed)
     if found is None:
-        return f"number format not known: {row.formats.compute}"
+        return f"number format not known: {printed}" if printed else "number format not stated"
     work = 2.0 * m * n * k
     parts = product_parts(machine, found, (m, n, k), groups)
     if best or row.engine.startswith("DeepGEMM"):  # they are handed activations that are rounded already
@@ -171,7 +172,7 @@ def _collective(row: Measured, machine: Machine) -> Point | str:
         return "no network of known bandwidth"
     if g > machine.domain and machine.scale_out is None:
         return "more chips than its networks join"
-    kind, wire = collective_wire(machine, name, n, g, g, switch="ENABLE=0" not in row.engine)
+    kind, wire = collective_wire(machine, name, n, g, switch="ENABLE=0" not in row.engine)
     return _collected(row, machine, (kind, wire, n, g))
 
 

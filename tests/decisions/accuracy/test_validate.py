@@ -195,7 +195,7 @@ def test_kernels_and_collectives_are_predicted_beside_their_reasons(tmp_path):
     answer = ask("validate", against=str(kernels(tmp_path / "k.csv", [*KERNELS, *odd])))
     found = answer.data["metrics"]
     assert [found[one["metric"]]["n"] for one in KERNELS] == [1, 1, 1]
-    assert found["gemm_latency"]["refused"] == {"no bundled chip": 1, "not read in a source": 1,
+    assert found["gemm_latency"]["refused"] == {"no bundled chip abacus": 1, "not read in a source": 1,
                                                 "gemm_latency in bytes/s, not in seconds": 1}
     assert found["allreduce_busbw"]["refused"] == {"size or chips not stated": 1}
     by = {group["metric"]: group for group in answer.data["groups"] if group["n"]}
