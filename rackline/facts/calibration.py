@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from rackline.errors import BadInput
 from rackline.facts.fact import Fact, Record
 
-LARGEST = 1e9  # microseconds, or times the datasheet's: beyond it nothing was ever measured
-WIDEST = 20.0  # logarithms, or spreads of a correction: far more than any clock is off
+LARGEST = 1e15  # microseconds, or times the datasheet's: beyond it nothing was ever measured
+WIDEST = 50.0  # logarithms: from nanoseconds to hundreds of days
 _BUNDLED = Path(__file__).parent / "data" / "calibration" / "clock.json"
 
 
@@ -30,7 +31,7 @@ class Band(Record):
 
     @model_validator(mode="after")
     def _around_zero(self) -> Band:
-        if not -WIDEST <= self.low <= 0.0 <= self.high <= WIDEST:
+        if not (self.low <= 0.0 <= self.high and isfinite(self.high - self.low)):
             raise ValueError(f"an interval goes from below its value to above it: {self.low} … {self.high}")
         return self
 
@@ -49,6 +50,13 @@ class Family(Record):
     unseen: Band
     few: bool = False  # too few rows: held at another calibration's values, bands widened
     spread: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("unseen")
+    @classmethod
+    def _conceivable(cls, found: Band) -> Band:
+        if max(-found.low, found.high) > WIDEST:
+            raise ValueError(f"an interval spans at most {WIDEST:g} either way: {found.low} … {found.high}")
+        return found
 
     @field_validator("coefficients")
     @classmethod
