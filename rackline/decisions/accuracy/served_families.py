@@ -95,7 +95,8 @@ def _weight(found: Sequence[Sample]) -> np.ndarray:
 
 
 def _at(found: Sequence[Sample], of: str, name: str) -> np.ndarray:
-    return np.array([getattr(s, of)[COLUMNS.index(name)] for s in found])
+    place = COLUMNS.index(name)
+    return np.array([getattr(s, of)[place] for s in found])
 
 
 # a prompt's chunks ride on decoding passes: their weights are read and their kernels started anyway
