@@ -194,7 +194,8 @@ def test_no_calibration_where_there_is_no_file():
 
 def test_measurements_that_agree_with_nothing_still_make_a_calibration(tmp_path):
     """Errors of many spreads are what a fit to noise has: no reason to fail."""
-    cells = [f"r{i},meta-llama/Llama-3.1-8B-Instruct,H100-SXM,1,bf16,vllm 0.10,1,{512 + 7 * i},512,{2 ** (i % 9)},tpot,{9 + 13 * i % 50},ms" for i in range(120)]
+    cells = [f"r{i},meta-llama/Llama-3.1-8B-Instruct,H100-SXM,1,bf16,vllm 0.10,1,{512 + 7 * i},512,{2 ** (i % 9)},tpot,"
+             f"{9 + 13 * i % 50},ms" for i in range(120)]
     table = tmp_path / "noise.csv"
     head = "id,model,hardware,n_chips,precision_weights,engine,tp,isl,osl,concurrency,metric,value,unit"
     table.write_text("\n".join([head, *cells]))
