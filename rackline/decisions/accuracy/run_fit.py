@@ -21,25 +21,26 @@ DATE = "2026-11-28"  # when the logs were last looked through
 # how far a coefficient may be from where it starts, as the logarithm's standard deviation: shares of rates as far as
 # chips that the micro-benchmarks had not seen; fixed times by half; a host's bus with or without direct access
 SPREAD = {"weights": 0.1, "experts": 0.15, "cache": 0.1, "compute": 0.15, "network": 1.0, "message": 0.5, "layer": 0.5,
-          "pick": 0.5, "token": 0.7}
+          "pick": 0.5, "token": 0.7, "routed": 0.7, "sequence": 0.5}
+_BUS = "collective: through the host"  # whether chips may write to each other's memory is seldom said
 _TOKEN = 5.0  # activations written and read between kernels: 10 bytes a hidden number and layer (see systems.ledger)
 _NOISE = 0.05  # relative, of one request's times
 _COUNTS = 30.0  # requests that a run counts as: those in one pass err together
 _STEP, _MOVE, _MOST, _ENOUGH = 0.03, 0.4, 25, 1e-3  # of the logarithms: derivative, furthest at once; steps; decrease
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = ("message", "layer", "pick")
+_EACH = ("message", "layer", "pick", "sequence")
 
 
 def starts(by: Calibration) -> dict[str, float]:
     """Where the coefficients start, from measurements of other kinds: single decodes, kernels, collectives, engines."""
-    share = {group: micro_groups()[group].values for group in ("gemm", "decode attention", "collective")}
+    share = {group: micro_groups()[group].values for group in ("gemm", "decode attention", _BUS)}
     pooled = by.families[FAMILY].coefficients
     weights = by.families["decode"].coefficients["weights"].value
     layer = pooled["layer"].value * (pooled["layer vllm"].value if "layer vllm" in pooled else 1.0)
-    return {"weights": weights, "experts": weights, "cache": 1.0 / share["decode attention"]["memory"],
-            "compute": 1.0 / share["gemm"]["compute"], "network": 1.0 / share["collective"]["wire"],
-            "message": share["collective"]["fixed"] / MICRO, "layer": layer, "pick": pooled["pick"].value,
-            "token": _TOKEN}
+    return {"weights": weights, "experts": pooled["experts"].value, "cache": 1.0 / share["decode attention"]["memory"],
+            "compute": 1.0 / share["gemm"]["compute"], "network": 1.0 / share[_BUS]["wire"],
+            "message": share[_BUS]["fixed"] / MICRO, "layer": layer, "pick": pooled["pick"].value,
+            "token": _TOKEN, "routed": pooled["routed"].value, "sequence": pooled["sequence"].value}
 
 
 def cards(by: Calibration, runs: Sequence[ServingRun]) -> Family:
