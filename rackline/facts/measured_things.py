@@ -56,11 +56,21 @@ def model_name(row: Measured) -> str | None:
 
 @cache
 def _plainly(text: str) -> str | None:
-    """A bundled model whose name is the text's: without an owner, lower case, one kind of hyphen, no kind of tuning."""
+    """A bundled model whose name is the text's: without an owner, lower case, one kind of hyphen.
+
+    Else without what names a tuning or a number format, one after the other from the end: a row's own format counts.
+    """
     base = re.sub(r"[\s_-]+", "-", plain(text).lower().rpartition("/")[2])
     known = {name: name for name in model_names()} | dict(model_aliases())
-    return next((known[name] for name in (base, re.sub(r"-(instruct|chat|it|base|hf)$", "", base)) if name in known),
-                None)
+    while base not in known:
+        base, found = re.subn(_TOLD_APART, "", base)
+        if not found:
+            return None
+    return known[base]
+
+
+_TOLD_APART = (r"-(instruct|chat|it|base|hf|thinking|fp8|nvfp4|fp4|mxfp4|bf16|fp16|awq|gptq|int4|int8|w4a16|w8a8|"
+               r"dynamic|block|kv|\d{4})$")
 
 
 def measured_model(row: Measured) -> Model | None:

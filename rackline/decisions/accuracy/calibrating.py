@@ -123,13 +123,17 @@ def _by_pool(found: Sequence[Sample]) -> dict[tuple, list[int]]:
     return groups
 
 
+MOST = 1000  # rows that correct each other: more are thinned evenly, as time grows with their number cubed
+
+
 def blocks(fitted: Fitted) -> dict[tuple, _Block]:
     """The samples of a fit by series, with what its coefficients leave over."""
     if not fitted.samples:
         return {}
     residual, how = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples), _likeness(fitted)
     made = {}
-    for pool, rows in _by_pool(fitted.samples).items():
+    for pool, every in _by_pool(fitted.samples).items():
+        rows = every[::-(-len(every) // MOST)]
         known = [fitted.samples[i] for i in rows]
         made[pool] = _Block(residual[rows], known, how, how.together(known, known))
     return made

@@ -97,5 +97,6 @@ def _sample(s: Setting, step: np.ndarray, prompt: np.ndarray, batch: tuple[float
     others = (whole - 1.0) / whole if family != "queued" else 1.0  # a sequence meets the prompts of all but itself
     share = 0.0 if family == "tpot apart" else others * micro / s.output
     stored = s.model.formats["experts" if any(f.experts for f, _ in s.model.feed_forwards()) else "dense"]
-    return Sample(row, s.like, family, seconds, step, prompt, share, clients, s.bursts, place, running=whole,
-                  output=s.output, stored=stored)
+    stages = 1.0 if family == "queued" else 1.0 * s.layout.pipeline  # one after the other, for a token and a prompt
+    return Sample(row, s.like, family, seconds, stages * step, stages * prompt, share, clients, s.bursts, place,
+                  running=whole, output=s.output, stored=stored)
