@@ -14,7 +14,7 @@ import numpy as np
 from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.calibrating import PACE, held_out
 from rackline.decisions.accuracy.judging import Judged
-from rackline.decisions.accuracy.pass_families import is_pass, keys_of, left_out
+from rackline.decisions.accuracy.pass_families import is_pass, keys_of, left_out, phase_of
 from rackline.decisions.accuracy.sample import TRAINING
 from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.facts.calibration import calibration
@@ -186,8 +186,7 @@ def _passes() -> Iterator[str]:
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
     known = [s for s in judging.known() if is_pass(s)]
     for family in sorted({s.family for s in known}):
-        phase = [s for s in known if s.family.split()[0] == family.split()[0]]
-        rows = [s for s in phase if s.family == family]
+        phase, rows = phase_of(family, known), [s for s in known if s.family == family]
         for key in keys:
             error = left_out(family, phase, rows, keys_of(rows, key))[0]
             for s, log in zip(rows, error, strict=True):

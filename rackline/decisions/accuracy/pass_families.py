@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rackline.decisions.accuracy.calibrating import Fitted, corrected, numbered
-from rackline.decisions.accuracy.families import terms
+from rackline.decisions.accuracy.families import names
 from rackline.decisions.accuracy.pass_groups import HELD, starts, wider
 from rackline.decisions.accuracy.sample import Sample
 from rackline.systems.logfit import LOOSE, Fit, fit
@@ -34,16 +34,35 @@ def is_pass(s: Sample) -> bool:
 def fit_passes(family: str, found: Sequence[Sample]) -> Fit | None:
     """The coefficients of a family, held at those of the wider one, held at those of its phase; None without rows.
 
-    found: samples of the phase; suspects are left out.
+    found: samples of the phase, and of a whole request's phases those of its passes alone; suspects are left out.
     """
     above = wider(family)
     held = fit_passes(above, found) if above else None
-    rows = [s for s in found if within(s, family) and not s.like.flag]
+    rows = [s for s in found if _informs(s, family) and not s.like.flag]
     if not rows:
         return held
     start, least = starts(family)
-    return fit(terms(family, rows), np.log([s.seconds for s in rows]), start if held is None else held.logs, least,
+    return fit(_parts(family, rows), np.log([s.seconds for s in rows]), start if held is None else held.logs, least,
                numbered([s.like.series for s in rows]), hold=LOOSE if held is None else HELD)
+
+
+def _informs(s: Sample, family: str) -> bool:
+    """Whether a family is fitted to a sample: a request's also to its engine's prompts and tokens timed alone."""
+    phase, _, group = family.partition(" ")
+    own, _, engine = s.family.partition(" ")
+    return phase in (own, "whole") and (engine == group or engine.startswith(f"{group} ") or not group)
+
+
+def _parts(family: str, rows: Sequence[Sample]) -> np.ndarray:
+    """Parts of a family of samples that may be of other phases; zero where theirs have none of the name."""
+    named = [dict(zip(names(s.family), s.decode.tolist(), strict=True)) for s in rows]
+    return np.array([[parts.get(name, 0.0) for name in names(family)] for parts in named])
+
+
+def phase_of(family: str, found: Sequence[Sample]) -> list[Sample]:
+    """The samples that a family's fits may see."""
+    phase = family.split()[0]
+    return [s for s in found if phase in (s.family.split()[0], "whole")]
 
 
 def within(s: Sample, family: str) -> bool:
@@ -58,7 +77,7 @@ def judged_families(found: Sequence[Sample]) -> list[Judged]:
         name: str | None = s.family
         while name:
             families[name], name = None, wider(name)
-    return [_judged(name, [s for s in found if s.family.split()[0] == name.split()[0]]) for name in sorted(families)]
+    return [_judged(name, phase_of(name, found)) for name in sorted(families)]
 
 
 def _judged(family: str, phase: Sequence[Sample]) -> Judged:
@@ -81,8 +100,12 @@ def keys_of(found: Sequence[Sample], key: str) -> list:
     """What rows are left out by: chip, model, series or size (a series on so many chips), the last two by fifths."""
     if key in ("chip", "model"):
         return [s.chip[1] if key == "chip" else s.like.model for s in found]
-    which = numbered([s.like.series if key == "series" else (*s.like.series, s.place[3]) for s in found])
+    which = numbered([s.like.series if key == "series" else _sized(s) for s in found])
     return (which * 7 % 5).tolist()
+
+
+def _sized(s: Sample) -> tuple:
+    return (s.like.series, round(float(s.place[3]), 6))
 
 
 def left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
@@ -94,8 +117,8 @@ def left_out(family: str, phase: Sequence[Sample], rows: Sequence[Sample],
     error, spread, seen = np.full(len(rows), np.nan), np.ones(len(rows)), np.zeros(len(rows), dtype=bool)
     for key in dict.fromkeys(keys):
         test = [i for i, k in enumerate(keys) if k == key]
-        gone = {rows[i].row.id for i in test}
-        rest = [s for s in phase if s.row.id not in gone]
+        gone = {_sized(rows[i]) for i in test}
+        rest = [s for s in phase if _sized(s) not in gone]
         result = fit_passes(family, rest)
         if result is None:
             continue

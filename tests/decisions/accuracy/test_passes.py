@@ -7,7 +7,7 @@ import pytest
 
 from rackline.decisions.accuracy import judging, kin
 from rackline.decisions.accuracy.calibrated_from import predictions
-from rackline.decisions.accuracy.pass_families import fit_passes, is_pass, keys_of, left_out
+from rackline.decisions.accuracy.pass_families import fit_passes, is_pass, keys_of, left_out, phase_of
 from rackline.decisions.accuracy.pass_groups import HELD, family_of, wider
 from rackline.decisions.accuracy.sample import names
 from rackline.decisions.accuracy.samples import samples
@@ -32,7 +32,7 @@ def of(passes, family):
 
 
 def phase(passes, what):
-    return [s for s in passes if s.family.split()[0] == what]
+    return phase_of(what, passes)
 
 
 def errors(rows):
