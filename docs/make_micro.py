@@ -53,6 +53,9 @@ A time is the datasheet's, divided by the share of each rate that is achieved, p
 - the cache of a prompt, from box to box over all cards: the same. The bytes are the ledger's, copies of tensor ranks
   counted.
 
+Then, where other chips of the family were measured at the very same sizes, what those show beyond their own
+coefficients is added, their mean shrunk by n/(n + 1): tiles that do not fill a chip, protocols that change, are alike.
+
 No e is above one. Groups lean on what they belong to (a chip on its family, that on its format, that on all), and a
 chip or format that was not measured gets the coefficients of what it belongs to. Its interval is that of such groups
 left out; that of another number of chips is of numbers left out. Median and mean errors are absolute, of the predicted

@@ -89,6 +89,7 @@ class MicroGroup(Record):
 
     spread: 5th and 95th percentile of log(measured/predicted) of points that the fit had not seen.
     left_out: median and mean absolute error of the same points, relative to the measured.
+    shared: the same where other chips of the family were measured at the same sizes, and what they show is counted.
     sizes: chips of the collectives measured, if it is of those; elsewhere: the spread at other sizes.
     """
 
@@ -98,14 +99,18 @@ class MicroGroup(Record):
     count: int
     spread: tuple[float, float]
     left_out: tuple[float, float]
+    shared: tuple[float, float]
     sizes: tuple[float, ...] = ()
     elsewhere: tuple[float, float] = (0.0, 0.0)
     coefficients: dict[str, Fact]
 
-    def interval(self, size: float) -> tuple[float, float]:
-        """Log of the 90 % interval's ends over the seconds, for so many chips."""
-        if not self.sizes or size in self.sizes:
-            return self.spread
+    def interval(self, size: float, shared: bool = False) -> tuple[float, float]:
+        """Log of the 90 % interval's ends over the seconds, for so many chips.
+
+        shared: with what other chips of the family show at the same sizes.
+        """
+        if shared or not self.sizes or size in self.sizes:
+            return self.shared if shared else self.spread
         return min(self.spread[0], self.elsewhere[0]), max(self.spread[1], self.elsewhere[1])
 
     @property

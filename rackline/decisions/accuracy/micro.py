@@ -11,9 +11,10 @@ from functools import cache
 from rackline.decisions.accuracy.micro_fit import Fit, configuration, fit_points
 from rackline.decisions.accuracy.micro_left_out import basis_of
 from rackline.decisions.accuracy.micro_points import Point, faster, point
+from rackline.decisions.accuracy.micro_shared import Shown, lent, shown
 from rackline.decisions.accuracy.micro_spread import Spread, spreads
 from rackline.facts.measurements import Measured
-from rackline.facts.micro import micro, micro_group, micro_names
+from rackline.facts.micro import micro, micro_group, micro_groups, micro_names
 from rackline.systems.efficiency import achieved_time
 
 HEADER = """# Coefficients of kernels and collectives, fitted to the bundled micro-benchmarks by
@@ -95,12 +96,13 @@ def _predicted(row: Measured) -> MicroPrediction | Unpredictable:
     if group is None or group.form != found.form.name:
         return Unpredictable(row, "no coefficients of this kind")
     values = _without(found) if group.name == found.levels[0] and configuration(found) in _known() else group.values
-    seconds = float(achieved_time(found.form, found.parts, values, found.group))
+    lent_by = lent(found, _shown()) if " on " in group.name else None
+    seconds = float(achieved_time(found.form, found.parts, values, found.group)) * math.exp(lent_by or 0.0)
     if not math.isfinite(seconds) or seconds <= 0:
         return Unpredictable(row, "size out of range")
     measured_size = not group.sizes or found.group in group.sizes
     basis = basis_of(group.name, found.levels, measured_size)
-    return MicroPrediction(found, seconds, group.interval(found.group), group.name, basis)
+    return MicroPrediction(found, seconds, group.interval(found.group, lent_by is not None), group.name, basis)
 
 
 def _without(found: Point) -> Mapping[str, float]:
@@ -112,6 +114,13 @@ def _without(found: Point) -> Mapping[str, float]:
 def _known() -> frozenset[tuple[str, ...]]:
     """What the bundled coefficients were fitted to."""
     return frozenset(configuration(found) for found in bundled_points() if not faster(found))
+
+
+@cache
+def _shown() -> Shown:
+    """What the bundled points show beyond the coefficients of their groups."""
+    groups = micro_groups()
+    return shown(bundled_points(), lambda name: groups[name].values if name in groups else None)
 
 
 @cache
@@ -143,6 +152,7 @@ def _lines(fit: Fit, spread: Spread) -> Iterator[str]:
     yield f'\n[groups."{fit.name}"]'
     yield f'form = "{fit.form.name}"\nrows = "{spans(fit.rows)}"\ncount = {len(fit.rows)}'
     yield f"spread = [{spread.ends[0]:.3g}, {spread.ends[1]:.3g}]"
+    yield f"shared = [{spread.shared[0]:.3g}, {spread.shared[1]:.3g}]"
     if spread.elsewhere:
         yield f"sizes = {list(spread.sizes)}\nelsewhere = [{spread.elsewhere[0]:.3g}, {spread.elsewhere[1]:.3g}]"
     yield f"left_out = [{fit.left_out[0]:.3g}, {fit.left_out[1]:.3g}]"

@@ -37,7 +37,7 @@ class Fit:
     others: Mapping[str, Mapping[str, float]]
     level: int
     special: bool
-    errors: tuple[float, ...] = field(repr=False, default=())  # log(measured/predicted)
+    errors: tuple[float, ...] = field(repr=False, default=())  # log(measured/predicted) of each point
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -117,7 +117,9 @@ def _fit(name: str, points: list[Point], parent: Fit | None, level: int) -> Fit:
     names = sorted(set(labels))
     others = {label: _least(data.some(labels != label), best, (middle, loose)) if len(names) > 1 else middle
               for label in names}
-    errors = np.concatenate([_residuals(data.some(labels == label), others[label]) for label in names])
+    errors = np.zeros(len(points))
+    for label in names:
+        errors[labels == label] = _residuals(data.some(labels == label), others[label])
     error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
     ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
     low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))

@@ -10,7 +10,8 @@ import numpy as np
 
 from rackline.decisions.accuracy.micro_fit import Fit, fit_points, once
 from rackline.decisions.accuracy.micro_points import Point, faster
-from rackline.decisions.accuracy.micro_spread import Spread, spreads, wider
+from rackline.decisions.accuracy.micro_shared import Shown, lent
+from rackline.decisions.accuracy.micro_spread import Spread, shown_by, spreads, wider
 from rackline.systems.efficiency import achieved_time
 
 FEWEST = 9  # points below which leaving a group out says little
@@ -45,19 +46,21 @@ def left_out(points: Sequence[Point], label: Callable[[Point], Hashable]) -> lis
 
 def _without(points: Sequence[Point], rest: Sequence[Point], label: Hashable) -> LeftOut:
     fits = fit_points(rest)
-    known = spreads(fits)
+    known, by = spreads(fits), shown_by(fits)
     errors, inside, bases = [], [], []
     for point in points:
         name = next(name for name in point.levels if name in fits)
-        error, ends, basis = _judged(point, fits[name], known[name])
+        error, ends, basis = _judged(point, fits[name], known[name], by)
         errors.append(error)
         inside.append(ends[0] <= error <= ends[1])
         bases.append(basis)
     return LeftOut(label, np.array(errors), np.array(inside), max(set(bases), key=bases.count))
 
 
-def _judged(point: Point, fit: Fit, spread: Spread) -> tuple[float, tuple[float, float], str]:
-    seconds = float(achieved_time(point.form, point.parts, fit.values, point.group))
+def _judged(point: Point, fit: Fit, spread: Spread, by: Shown) -> tuple[float, tuple[float, float], str]:
+    lent_by = lent(point, by) if " on " in fit.name else None
+    seconds = float(achieved_time(point.form, point.parts, fit.values, point.group)) * math.exp(lent_by or 0.0)
     measured_size = not spread.sizes or point.group in spread.sizes
     ends = spread.ends if measured_size or spread.elsewhere is None else wider(spread.ends, spread.elsewhere)
+    ends = ends if lent_by is None else spread.shared
     return math.log(point.seconds / seconds), ends, basis_of(fit.name, point.levels, measured_size)

@@ -28,6 +28,8 @@ EIGHT_BITS = "TRTLLM 1.0.0"
 class Point:
     """A row as a time: its parts in seconds, the groups it belongs to from special to general, its shape as text.
 
+    place: all its sizes as text, the same on every chip; empty where no other chip could be measured there.
+
     The row's value is factor * seconds ** power: a latency, or a rate of `factor` per second.
     """
 
@@ -40,6 +42,7 @@ class Point:
     group: float = 8.0
     factor: float = 1.0
     power: int = 1
+    place: str = ""
 
     @property
     def kind(self) -> str:
@@ -116,7 +119,8 @@ def _gemm(row: Measured, machine: Machine) -> Point | str:
     levels = _levels("gemm", machine, kind)
     if kind == "fp8 DeepGEMM":  # a month of work between the releases' tables: up to 1.3 times as fast
         levels = (f"{levels[0]}, {' '.join(row.engine.split()[1:3])}", *levels)
-    return _timed(row, GEMM, levels, f"{n:g} {k:g} {groups:g}", (parts, work, parts["bytes"]))
+    cut = f"{n:g} {k:g} {groups:g}"
+    return _timed(row, GEMM, levels, (cut, f"{m:g} {cut} {found[0]}"), (parts, work, parts["bytes"]))
 
 
 def _text_shape(row: Measured) -> dict[str, float]:
@@ -124,14 +128,14 @@ def _text_shape(row: Measured) -> dict[str, float]:
     return {"m": float(m), "n": float(n), "k": float(k)}
 
 
-def _timed(row: Measured, form: Form, levels: tuple[str, ...], shape: str,
+def _timed(row: Measured, form: Form, levels: tuple[str, ...], shapes: tuple[str, str],
            sizes: tuple[Mapping[str, float], float, float]) -> Point:
-    """A point of a latency, of FLOP/s or of bytes/s; sizes: its parts, FLOPs and bytes."""
-    parts, work, moved = sizes
+    """A point of a latency, of FLOP/s or of bytes/s; shapes: its shape and place; sizes: its parts, FLOPs and bytes."""
+    (shape, place), (parts, work, moved) = shapes, sizes
     if row.unit == "seconds":
-        return Point(row, form, levels, shape, parts, row.value)
+        return Point(row, form, levels, shape, parts, row.value, place=place)
     factor = work if row.unit == "flop/s" else moved
-    return Point(row, form, levels, shape, parts, factor / row.value, factor=factor, power=-1)
+    return Point(row, form, levels, shape, parts, factor / row.value, factor=factor, power=-1, place=place)
 
 
 # ---- attention of one layer
@@ -147,14 +151,15 @@ def _attention(row: Measured, machine: Machine) -> Point | str:
     width = bytes_per_number(stored[0])
     kind = f"{stored[0]} cache"
     shape = f"{heads:g} {cached:g} {batch:g}"
+    place = f"{shape} {head:g} {load.input or 0:g} {load.context:g} {row.formats.compute}"
     if row.metric == "generation_attention_latency":
         if row.engine.startswith(EIGHT_BITS):
             width, kind = 1.0, "8 bits by its times"
         moved = 2.0 * batch * load.context * cached * head * width
         parts = {"memory": moved / machine.chip.memory_bandwidth.value}
-        return _timed(row, DECODE, _levels("decode attention", machine, kind), shape, (parts, 0.0, moved))
+        return _timed(row, DECODE, _levels("decode attention", machine, kind), (shape, place), (parts, 0.0, moved))
     parts = prefill_parts(machine, stored, (batch, float(load.input or load.context)), (heads, cached, head))
-    return _timed(row, PREFILL, _levels("prefill attention", machine, kind), shape, (parts, 0.0, 0.0))
+    return _timed(row, PREFILL, _levels("prefill attention", machine, kind), (shape, place), (parts, 0.0, 0.0))
 
 
 # ---- collectives
@@ -186,7 +191,8 @@ def _collected(row: Measured, machine: Machine, sizes: tuple[str, float, float, 
     factor = bus if "busbw" in row.metric else n if "algbw" in row.metric else 1.0
     power = -1 if row.unit == "bytes/s" else 1
     seconds = factor / row.value if power < 0 else row.value
-    return Point(row, COLLECTIVE, levels, f"{n:g}", {"wire": wire}, seconds, g, factor, power)
+    return Point(row, COLLECTIVE, levels, f"{n:g}", {"wire": wire}, seconds, g, factor, power,
+                 f"{n:g} {g:g} {timed_by}")
 
 
 _COLLECTIVES = {"all_reduce": "all_?reduce", "all_gather": "all_?gather", "reduce_scatter": "reduce_?scatter",

@@ -20,6 +20,7 @@ from rackline.decisions.accuracy.micro import (
 )
 from rackline.decisions.accuracy.micro_left_out import left_out
 from rackline.decisions.accuracy.micro_points import point
+from rackline.decisions.accuracy.micro_shared import lent, shown
 from rackline.decisions.accuracy.micro_spread import spreads
 from rackline.facts.measurements import Load, Measured
 from rackline.facts.micro import micro, micro_group, micro_groups, micro_levels, micro_machine, micro_names
@@ -58,11 +59,12 @@ def test_the_bundled_coefficients_are_those_of_the_bundled_rows(fits):
         assert group.count == len(fit.rows)
         assert group.values == pytest.approx(dict(fit.values), rel=0.01, abs=1e-9 if fit.form is GEMM else 0.01)
         assert group.spread == pytest.approx(found[name].ends, abs=0.01)
+        assert group.shared == pytest.approx(found[name].shared, abs=0.01)
         assert group.sizes == found[name].sizes
 
 
 @pytest.mark.parametrize(("name", "middle", "mean"), [
-    ("gemm", 0.055, 0.08), ("attention", 0.04, 0.06), ("nccl", 0.07, 0.10), ("collectives", 0.045, 0.30),
+    ("gemm", 0.046, 0.07), ("attention", 0.035, 0.05), ("nccl", 0.055, 0.08), ("collectives", 0.045, 0.30),
     ("alltoall", 0.05, 0.08), ("deepgemm", 0.06, 0.07), ("mamf", 0.04, 0.05),
     ("transfer", 0.09, 0.11)])
 def test_the_errors_of_a_table_stay_each_shape_predicted_without_itself(name, middle, mean):
@@ -79,10 +81,10 @@ def test_ninety_per_cent_intervals_hold_nine_in_ten_of_every_table():
 
 
 @pytest.mark.parametrize(("form", "label", "basis", "middle"), [
-    ("gemm", lambda p: (p.chip, p.kind) if p.chip in ("h200-sxm", "b300") else None, "near", 0.07),
+    ("gemm", lambda p: (p.chip, p.kind) if p.chip in ("h200-sxm", "b300") else None, "near", 0.055),
     ("gemm", lambda p: p.chip if p.chip in ("a100-80gb-sxm", "l40s") else None, "unseen", 0.13),
     ("decode attention", lambda p: p.chip, "near", 0.06), ("decode attention", lambda p: p.chip, "unseen", 0.16),
-    ("collective", lambda p: p.group if p.chip == "b200" and "NCCL" in p.levels[0] else None, "near", 0.10),
+    ("collective", lambda p: p.group if p.chip == "b200" and "NCCL" in p.levels[0] else None, "near", 0.08),
     ("expert exchange", lambda p: p.group, "near", 0.06)])
 def test_a_chip_a_format_or_a_number_of_chips_left_out_whole_is_met_and_inside(form, label, basis, middle):
     """Those that are left out tell the fit nothing: not their coefficients, not their intervals."""
@@ -91,7 +93,8 @@ def test_a_chip_a_format_or_a_number_of_chips_left_out_whole_is_met_and_inside(f
     assert len(sets) >= 2
     errors, inside = (np.concatenate([getattr(one, name) for one in sets]) for name in ("errors", "inside"))
     assert np.median(np.abs(np.expm1(-errors))) < middle
-    assert 0.8 < inside.mean() < 0.99
+    lone = form == "decode attention" and basis == "near"  # no family of two chips is left to show how far one lies
+    assert 0.8 < inside.mean() < (1.01 if lone else 0.96)
 
 
 def test_a_bundled_row_does_not_see_its_own_value():
@@ -135,6 +138,21 @@ def test_a_number_of_chips_that_was_not_measured_is_near_and_its_interval_holds_
     assert near.high / near.low > seen.high / seen.low
     shown = micro_groups()[near.group].elsewhere
     assert near.spread[0] <= shown[0] < 0.0 < shown[1] <= near.spread[1]
+
+
+def test_what_other_chips_of_the_family_show_at_the_same_sizes_is_lent_shrunk():
+    row = next(row for row in micro("gemm") if "B300" in row.hardware and row.formats.compute == "nvfp4")
+    one = point(row)
+    place = ("gemm", "nvfp4", "blackwell", one.place)
+    assert lent(one, {place: {"b200": 0.2, "gb200": 0.4, "b300": 9.0}}) == pytest.approx(0.6 / 3)  # not its own
+    assert lent(one, {place: {"b300": 9.0}}) is None
+    assert lent(one, {("gemm", "nvfp4", "hopper", one.place): {"h100-sxm": 0.2}}) is None
+    taken = shown([one], lambda name: micro_groups()[name].values)
+    assert list(taken) == [place]
+    assert abs(taken[place]["b300"]) < 0.5
+    other = predict_micro([replace(row, facts={**row.facts, "m": 3.0})])[0]
+    assert other.spread == micro_groups()[other.group].spread  # no other chip was measured there
+    assert predict_micro([row])[0].spread == micro_groups()[other.group].shared
 
 
 @pytest.mark.parametrize(("metric", "chips", "group"), [
