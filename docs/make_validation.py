@@ -149,7 +149,7 @@ def _held() -> Iterator[str]:
 
 
 _STACKS = {"mosaicml": "llm-foundry", "megatron-lm": "Megatron-LM", "megatron-bridge": "Megatron-Bridge"}
-_APART = (*_HELD, ("version", "a release"))
+_APART = (*_HELD[:2], ("pair", "a model on a chip"), *_HELD[2:], ("version", "a release"))
 
 
 def _training(judged: Judged) -> Iterator[str]:

@@ -218,7 +218,7 @@ def _data_bytes_time(model: Model, r: Recipe, machine: Machine, times: float) ->
     dense = (model.total_parameters - experts) / (layout.tensor * layout.pipeline) * ACTIVATION_BYTES
     routed = experts / (layout.stage * layout.pipeline) * ACTIVATION_BYTES
     seconds = gather_time(machine, dense, r.ranks * layout.context, layout.tensor)
-    return times * (seconds + gather_time(machine, routed, layout.replicas * layout.context, layout.stage))
+    return times * (seconds + gather_time(machine, routed, layout.replicas, layout.stage))
 
 
 def gather_time(machine: Machine, n: float, ranks: float, span: float) -> float:

@@ -209,7 +209,7 @@ def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],
              key: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Errors, spreads and whether corrected of every sample, all that share its `key` left out of every fit.
 
-    key: model, chip, version, series or layout (series of one layout); series and layouts a fifth at a time.
+    key: model, chip, pair of both, version, series or layout (of a series); series and layouts a fifth at a time.
     """
     parts = parted(found, key)
     error, spread, seen = (np.zeros(len(found)) for _ in range(3))
@@ -237,5 +237,7 @@ def parted(found: Sequence[Sample], key: str) -> list:
     """The part of each sample that is left out together, by model, chip, version, series or layout."""
     if key in ("model", "chip", "version"):
         return [getattr(s.like, key) for s in found]
+    if key == "pair":
+        return [(s.like.model, s.like.chip) for s in found]
     which = numbered([s.like.series if key == "series" else (*s.like.series, *s.place[3:].tolist()) for s in found])
     return (which * 7 % 5).tolist()

@@ -63,8 +63,8 @@ class Figure:
 
     @property
     def chips(self) -> float:
-        """Chips that share a step."""
-        return float(self.step.recipe.layout.chips)
+        """Chips that share a step: as stated, where the sizes do not add up to them."""
+        return float(self.step.row.chips or self.step.recipe.layout.chips)
 
     @property
     def peak(self) -> float:
@@ -134,7 +134,8 @@ def seconds_of(f: Figure) -> float:
 
 def _trained(row: Measured) -> float:
     """Tokens of a whole run as its row states them, such as "300B tokens"."""
-    found = re.search(r"([\d.]+)\s*([BT])[a-z]*[ _]tokens", f"{row.metric}; {row.sizes.notes}; {row.notes}", re.I)
+    text = f"{row.metric}; {row.sizes.notes}; {row.notes}"
+    found = re.search(r"(\d+(?:\.\d+)?)\s*([BT])[a-z]*[ _]tokens", text, re.I)
     if not found:
         raise Refused("tokens of the whole run not stated")
     return float(found[1]) * (TERA if found[2].upper() == "T" else GIGA)

@@ -45,13 +45,15 @@ def training(row: Measured) -> Training:
     """A row's recipe and machine; Refused with the reason where the row does not name a model and a chip."""
     trained, machine = trained_model(row), _machine(row)
     notes = f"{row.sizes.notes}; {row.notes}"
-    steps = re.search(r"([\d,]+) sequences x ([\d,]+) tokens", notes)
+    steps = re.search(r"(\d[\d,]*) sequences x (\d[\d,]*) tokens", notes)
     length = row.load.input or (float(steps[2].replace(",", "")) if steps else LENGTH)
     batch = float(row.load.batch or (float(steps[1].replace(",", "")) if steps else 0.0))
     micro = _number(row, "microbatch_per_gpu", r"(?:MBS|micro_batch)=(\d+)") or 1.0
     layout = _layout(row, trained, machine)
+    ranks = layout.data * layout.replicas
     if not batch:
-        batch = MICROS * layout.pipeline * micro * layout.data * layout.replicas
+        batch = MICROS * layout.pipeline * micro * ranks
+    micro = min(micro, max(1.0, batch / ranks))
     precision = _precision(row.formats.compute or trained.formats["dense"])
     recipe = Recipe(trained, layout, batch, length, micro, _pieces(row), _recompute(row, notes),
                     _sharded(row, notes), _ARITHMETIC[precision], "lora" in notes.lower())
@@ -169,8 +171,9 @@ def _dealt(trained: Model, tensor: int, context: int, pipeline: int, given: tupl
 def trained_model(row: Measured) -> Model:
     """The bundled model of a row, or one made from the sizes that the row states; Refused where there is neither."""
     facts = row.facts
-    if "n_params" in facts and row.model.lower().startswith("mpt"):
-        return _counted(row.model.lower(), int(facts["n_params"]), int(row.load.input or LENGTH))
+    count = _number(row, "n_params", r"n_params=(\d+)")
+    if count and row.model.lower().startswith("mpt"):
+        return _counted(row.model.lower(), int(count), int(row.load.input or LENGTH))
     name = model_name(row) or _named(_squash(row.model))
     if name:
         found = model(name)
