@@ -10,7 +10,7 @@ import numpy as np
 
 from rackline.decisions.answer import Answer, Column, Table
 from rackline.facts.calibration import calibration
-from rackline.systems.calibrated import calibrated
+from rackline.systems.calibrated import CARDS, calibrated, on_a_bus
 from rackline.systems.clock import Clock, Roofline
 
 CLOCKS = ("roofline", "calibrated")
@@ -44,6 +44,10 @@ def _interval(family: str, seconds: float) -> dict[str, float]:
 
 
 def _note(q: Any) -> str:
-    family = calibration().families["tpot together"]
+    families = calibration().families
+    if CARDS in families and on_a_bus(q.on):
+        return (f"Calibrated clock of cards and PCIe boxes, from kernels and {families[CARDS].rows:,} logged requests: "
+                "the interval is what whole models, chips and series showed of the pooled clock.")
+    family = families["tpot together"]
     return (f"Calibrated clock, pooled over {family.rows:,} measured rows: the interval is what whole models, chips "
             "and series showed that the fit had not seen; facts' own intervals and other traffic come on top.")

@@ -124,7 +124,9 @@ class _Said:
 
     def machine(self) -> str:
         """The bundled machine of the run's device; BadInput where neither the log nor its folder names one."""
-        texts = [str(self.hardware.get("device_name") or ""), *self.file.resolve().parts[-4:-1][::-1]]
+        folders = self.file.resolve().parts[-4:-1][::-1]
+        texts = [str(self.hardware.get("device_name") or ""),  # of CHIP_MODEL the chip first: V3 is a chip too
+                 *(text for folder in folders for text in (folder.partition("_")[0], folder))]
         size = self.hardware.get("device_total_memory_bytes")
         for text in texts:
             if found := micro_machine(text):
