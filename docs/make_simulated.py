@@ -72,10 +72,11 @@ LESSONS = """## What explains the difference
 - One stretch for all passes is too simple: prompts are bound by arithmetic and tokens by bandwidth, and each falls
   short by a factor of its own. The time per token of the slowest requests shows it. Calibrated clocks take them apart.
 - The engine's rules matter where memory is short: vLLM admits a prompt only if all of it finds pages. Without that
-  rule the first run is preempted a third more often. The second run's two data ranks fill passes of their own, with
-  limits of their own, and wait for each other: a prompt on one delays the tokens of the other.
-- Not simulated: the prefix cache of both runs (the logs have no hashes of prompts, so nothing is shared), and that a
-  rank's experts serve the other rank's fewer tokens: both count as full as the fuller one.
+  rule the first run is preempted a third more often. And a preempted request finds what is left of its own prompt in
+  the prefix cache: without that the first run takes 4 % longer. The second run's two data ranks fill passes of their
+  own, with limits of their own, and wait for each other: a prompt on one delays the tokens of the other.
+- Not simulated: what requests share in the prefix cache (the logs have no hashes of prompts), and that a rank's
+  experts serve the other rank's fewer tokens: both count as full as the fuller one.
 """
 FIRST = """## First tokens in closed loops: simulated or in closed form
 

@@ -15,7 +15,7 @@ from rackline.facts.calibration import Calibration, calibration, read_calibratio
 from rackline.facts.fact import Fact
 from rackline.facts.measured_things import measured_chip
 from rackline.facts.model import Model
-from rackline.systems.calibrated import FAMILY, Calibrated, calibrated
+from rackline.systems.calibrated import CARDS, FAMILY, Calibrated, calibrated, on_a_bus
 from rackline.systems.clock import Clock, Roofline
 from rackline.systems.layout import Layout
 from rackline.systems.parts import PARTS
@@ -87,7 +87,8 @@ def rests_on(q: Any, model: Model) -> dict[str, Any]:
     own = {(model.name, chip, engine, precision) for precision in precisions(q, model)}
     return {"calibration": by.name, "rows": by.families[FAMILY].rows, "few": by.families[FAMILY].few,
             "model": model.name in models, "chip": chip in chips, "engine": engine in engines if engine else None,
-            "series": bool(own & series), "interval": "unseen"}
+            "series": bool(own & series), "interval": "unseen",
+            "cards": by.families[CARDS].rows if CARDS in by.families and on_a_bus(q.on) else 0}
 
 
 def precisions(q: Any, model: Model) -> set[str]:
@@ -106,6 +107,9 @@ def notes(q: Any, model: Model) -> Iterator[str]:
     known, new = ([thing for thing, seen in things.items() if seen is wanted] for wanted in (True, False))
     yield (f"Calibrated clock: fitted to {on['rows']:,} rows of {on['calibration']}. Among them: "
            f"{', '.join(known) or 'none of this'}. Not among them: {', '.join(new) or 'none of this'}.")
+    if on["cards"]:
+        yield (f"Cards and PCIe boxes have coefficients of their own: kernels and single passes, moved by {on['cards']:,} "
+               "logged requests; their interval is the pooled clock's.")
     yield ("The interval is that of models, chips and series that the fit had not seen" +
            ("; the correction that this series' own rows would give is not applied here." if on["series"] else "."))
     if not engine_of(q):
@@ -139,22 +143,20 @@ def passed_down(answer: Answer, q: Any, model: Model) -> Answer:
 
 # ---- its arithmetic and sources
 
-_REACHED = "as benchmarks reach"
-
-
 def lines(server: Server, layout: Layout, pass_: Pass) -> Iterator[Line]:
     """How a calibrated pass comes about: each resource at its coefficient, then fixed times. Empty for a roofline."""
     if not isinstance(server.clock, Calibrated):
         return
-    timed, shown = server.passed(layout, pass_), server.clock.coefficients
+    timed, clock = server.passed(layout, pass_), server.clock.on(server.machine)
+    shown, reached = clock.coefficients, "the datasheet's" if clock.rated else "as benchmarks reach"
     memory = ", ".join(f"{name} × {shown[name].value:.3g}" for name in PARTS[:3])
     stages = float(layout.pipeline)
     for what, equation, numbers, seconds in (
-            ("arithmetic, calibrated", "k_compute*t", f"{_REACHED} × {shown['compute'].value:.3g}", timed.compute),
+            ("arithmetic, calibrated", "k_compute*t", f"{reached} × {shown['compute'].value:.3g}", timed.compute),
             ("memory, calibrated", "k_memory*t", memory, timed.memory),
-            ("messages, calibrated", "k_network*t", f"{_REACHED} × {shown['network'].value:.3g}", timed.network),
+            ("messages, calibrated", "k_network*t", f"{reached} × {shown['network'].value:.3g}", timed.network),
             ("starting kernels and messages, moving tokens", "sum over layers, messages, experts and tokens",
-             _fixed(server.clock), timed.overhead),
+             _fixed(clock), timed.overhead),
             ("pass, calibrated", "sum over terms of max(compute, memory) + network, + fixed times",
              f"{len(timed.terms)} terms", timed.time)):
         yield Line(what, equation, numbers, float(np.asarray(seconds)) * stages, "seconds")
@@ -162,19 +164,20 @@ def lines(server: Server, layout: Layout, pass_: Pass) -> Iterator[Line]:
 
 def _fixed(clock: Calibrated) -> str:
     known = clock.coefficients
-    each = ", ".join(f"{known[name].value:.3g} µs a {name}" for name in ("layer", "message", "hop", "pick", "sequence"))
+    names = ("layer", "message", "hop", "pick", "sequence")
+    each = ", ".join(f"{known[name].value:.3g} µs a {name}" for name in names if name in known)
     own = f"layer {clock.engine}"
     return f"{each}; {own} × {known[own].value:.3g}" if own in known else each
 
 
 def sources(server: Server, layout: Layout, pass_: Pass) -> tuple[Source, ...]:
     """The coefficients that move the seconds of a pass, each with the rows that it came from."""
-    clock = server.clock
-    if not isinstance(clock, Calibrated):
+    if not isinstance(server.clock, Calibrated):
         return ()
+    clock = server.clock.on(server.machine)
 
     def time(coefficients: dict[str, Any]) -> float:
-        changed = Server(server.model, server.machine, Calibrated(coefficients, clock.engine))
+        changed = Server(server.model, server.machine, replace(clock, coefficients=coefficients, families={}))
         return float(changed.stage_time(layout, pass_))
 
     return tuple(replace(one, name=f"clock: {one.name}", shown=_coefficient(clock.coefficients[one.name]))

@@ -13,7 +13,7 @@ from rackline.facts.models import model
 from rackline.facts.vllm_logs import ServingRun
 from rackline.systems.clock import Clock, Roofline, Stretched
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
-from rackline.systems.simulation.traffic import requests_of
+from rackline.systems.simulation.traffic import own_blocks, requests_of
 
 TIMES = ("time to first token", "of it in the queue", "time per output token", "end to end")
 NEAR = 1e-3  # relative distance of a mean time per output token that counts as met
@@ -42,20 +42,21 @@ def served(run: ServingRun, clock: Clock) -> Served:
 
 
 def deployment_of(run: ServingRun) -> Deployment:
-    """The run's model, machine, layout and limits.
-
-    Ignores: the run's prefix cache, as its log has no hashes of prompts.
-    """
+    """The run's model, machine, layout and limits."""
     layout = read(Param("layout", "", "layout"), run.layout)
     weights, kv = run.formats
     return Deployment(model(run.model).with_formats(weights=weights, kv=kv), machine(run.machine, run.chips), layout,
                       Limits(run.sequences, run.tokens, "reserved" if run.reserved else "chunked",
-                             kv_blocks=run.kv_blocks, ranks="apart"))
+                             prefix_caching=run.caching, kv_blocks=run.kv_blocks, ranks="apart"))
 
 
 def asked(run: ServingRun) -> Requests:
-    """The run's requests at the moments when the engine queued them."""
-    return replace(requests_of(run.trace), block_tokens=run.block_tokens)
+    """The run's requests at the moments when the engine queued them.
+
+    Ignores: what requests share in a prefix cache, as the log has no hashes; a preempted one finds its own prompt.
+    """
+    requests = replace(requests_of(run.trace), block_tokens=run.block_tokens)
+    return own_blocks(requests) if run.caching else requests
 
 
 def _stretched(deployment: Deployment, factor: float) -> Deployment:

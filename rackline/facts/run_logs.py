@@ -101,7 +101,7 @@ class _Said:
                 "chips": tensor * data * pipeline, "sequences": self.count("max_num_seqs", _SEQUENCES),
                 "tokens": self.count("max_num_batched_tokens", _TOKENS),
                 "kv_blocks": None if blocks is None else _whole(blocks, "num_gpu_blocks", self.file),
-                "block_tokens": self.count("block_size", _BLOCK), "formats": self.formats(),
+                "caching": self.caching(), "block_tokens": self.count("block_size", _BLOCK), "formats": self.formats(),
                 "reserved": bool(scheduler.get("scheduler_reserve_full_isl", reserves(version)))}
 
     def count(self, name: str, otherwise: int) -> int:
@@ -109,6 +109,12 @@ class _Said:
         places = (self.asked, self.memory, *(_table(self.resolved, part) for part in self.resolved))
         found = next((place[name] for place in places if place.get(name) is not None), otherwise)
         return _whole(found, name, self.file)
+
+    def caching(self) -> bool:
+        """Whether prompts' blocks are kept: vLLM's default since its engine of version 1."""
+        places = (self.asked, self.memory, _table(self.resolved, "cache_config"))
+        return bool(next((place["enable_prefix_caching"] for place in places
+                          if place.get("enable_prefix_caching") is not None), True))
 
     def formats(self) -> tuple[str | None, str | None]:
         """Number formats of weights and KV cache; None: as the model has them."""
@@ -118,7 +124,9 @@ class _Said:
 
     def machine(self) -> str:
         """The bundled machine of the run's device; BadInput where neither the log nor its folder names one."""
-        texts = [str(self.hardware.get("device_name") or ""), *self.file.resolve().parts[-4:-1][::-1]]
+        folders = self.file.resolve().parts[-4:-1][::-1]
+        texts = [str(self.hardware.get("device_name") or ""),  # of CHIP_MODEL the chip first: V3 is a chip too
+                 *(text for folder in folders for text in (folder.partition("_")[0], folder))]
         size = self.hardware.get("device_total_memory_bytes")
         for text in texts:
             if found := micro_machine(text):

@@ -41,6 +41,7 @@ class ServingRun:
     seconds: np.ndarray  # (moments, 3): second, requests running, requests waiting
     formats: tuple[str | None, str | None] = (None, None)  # of weights and KV cache where the model's were not used
     reserved: bool = False  # a prompt is admitted only if all of it finds memory
+    caching: bool = False  # prompts' blocks are kept for those who ask again
     offered: float = 1.0  # requests a second that its arrivals were drawn at; those drawn may differ
 
 

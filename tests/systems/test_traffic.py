@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from rackline.errors import BadInput
 from rackline.facts.traces import Ragged, Trace, found_blocks, read_trace, summary
 from rackline.facts.traces.counting import counts
-from rackline.systems.simulation import arrivals, drawing, traffic
+from rackline.systems.simulation import arrivals, drawing, simulate, traffic
 from rackline.systems.simulation.arrivals import Gaps, Schedule, points, steady, stream, within
+from tests.systems.simulating import deployment, requests
 
 FAST = settings(max_examples=40, deadline=None)
 Z = 4.0  # standard errors: one right test in 16,000 would fail, and the seeds are fixed
@@ -280,3 +282,14 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(case):
     with pytest.raises(BadInput, match=says) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_blocks_of_its_own_are_found_again_by_a_preempted_request_alone():
+    asked = traffic.own_blocks(requests([0.0, 0.0, 0.0], [96, 96, 96], [64, 64, 64]))
+    assert np.unique(asked.block).size == asked.block.size == 18
+    served = deployment(0.01, sequences=3, tokens=512, kv_blocks=22, prefix_caching=True)
+    kept, again = simulate(asked, served), simulate(replace(asked, block_start=np.zeros(4, np.int64),
+                                                            block=np.zeros(0, np.int64)), served)
+    assert kept.preemptions.sum() > 0
+    assert kept.cached.sum() == 0
+    assert kept.passes.prompt_tokens.sum() < again.passes.prompt_tokens.sum()

@@ -31,7 +31,7 @@ from rackline.systems.layout import Layout
 from rackline.systems.simulation import Deployment, Limits, Requests, simulate
 from rackline.systems.simulation.arrivals import stream
 from rackline.systems.simulation.drawing import resampled, scaled
-from rackline.systems.simulation.traffic import requests_of
+from rackline.systems.simulation.traffic import own_blocks, requests_of
 
 SEED = 0
 MODE = "replayed"
@@ -149,10 +149,13 @@ def _replay(row: Measured) -> tuple[Like, Replay]:
     like = like_of(row, served, machine, MODE)
     layout = _layout(row, served, machine)
     reserved = like.engine == "vllm" and reserves(like.version)
+    caching = not re.search(r"prefix caching\s*[=:]?\s*(False|off)", row.notes, re.I)
+    requests = requests_of(_trace(row))
     limits = Limits(_limit(row, "max_num_seqs", Limits().sequences),
                     _limit(row, "max_num_batched_tokens", Limits().tokens),
-                    "reserved" if reserved else "chunked", ranks="apart")
-    return like, Replay(requests_of(_trace(row)), Deployment(served, machine, layout, limits), like.engine)
+                    "reserved" if reserved else "chunked", prefix_caching=caching, ranks="apart")
+    return like, Replay(own_blocks(requests) if caching else requests, Deployment(served, machine, layout, limits),
+                        like.engine)
 
 
 def _limit(row: Measured, name: str, otherwise: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,16 @@ def requests_of(trace: Trace, turns: Turns = "recorded") -> Requests:
     delay = np.zeros(len(trace))
     delay[chained] = trace.arrival[chained] - trace.arrival[after[chained]]
     return _requests(trace, trace.arrival, after, delay)
+
+
+def own_blocks(requests: Requests) -> Requests:
+    """The requests with blocks of their prompts that no other has: what a preempted one may find again.
+
+    Ignores: a last block that is not full, and blocks of output tokens.
+    """
+    counts = requests.input // requests.block_tokens
+    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return replace(requests, block_start=start, block=np.arange(int(start[-1]), dtype=np.int64))
 
 
 def turn_before(session: np.ndarray) -> np.ndarray:

@@ -98,6 +98,8 @@ def test_devices_and_layouts_are_told_from_the_log(tmp_path, meta, expected):
 def test_a_log_without_a_device_is_told_by_its_folder(tmp_path):
     ((run, _),) = read_runs(log(tmp_path / "RTXPRO6000_Llama", hardware={}))
     assert run.machine == "rtx-pro-6000"
+    ((run, _),) = read_runs(log(tmp_path / "L4_DeepSeek-V3-Lite", hardware={}))
+    assert run.machine == "l4"
     with pytest.raises(BadInput, match="device"):
         read_runs(log(tmp_path / "run", hardware={}))
 
