@@ -108,8 +108,8 @@ def notes(q: Any, model: Model) -> Iterator[str]:
     yield (f"Calibrated clock: fitted to {on['rows']:,} rows of {on['calibration']}. Among them: "
            f"{', '.join(known) or 'none of this'}. Not among them: {', '.join(new) or 'none of this'}.")
     if on["cards"]:
-        yield (f"Cards and PCIe boxes have coefficients of their own: kernels and single passes, moved by {on['cards']:,} "
-               "logged requests; their interval is the pooled clock's.")
+        yield (f"Cards and PCIe boxes have coefficients of their own: those of kernels and single passes, moved by "
+               f"{on['cards']:,} logged requests; their interval is the pooled clock's.")
     yield ("The interval is that of models, chips and series that the fit had not seen" +
            ("; the correction that this series' own rows would give is not applied here." if on["series"] else "."))
     if not engine_of(q):
