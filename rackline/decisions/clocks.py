@@ -61,7 +61,9 @@ def calibration_of(q: Any) -> Calibration:
         return calibration()
     own = read_calibration(q.calibration)
     _check_passes(own)
-    return own.model_copy(update={"families": {**calibration().families, **own.families}})
+    # a user's passes are of whatever machines they were measured on: the bundled cards' own would hide them
+    bundled = {name: family for name, family in calibration().families.items() if name != CARDS}
+    return own.model_copy(update={"families": {**bundled, **own.families}})
 
 
 def _check_passes(own: Calibration) -> None:

@@ -15,7 +15,7 @@ from rackline.decisions.intervals import around_pass
 from rackline.facts.fact import with_fact
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
-from rackline.systems.calibrated import FIRST, Calibrated, calibrated
+from rackline.systems.calibrated import PROMPTS, Calibrated, calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.passes import decode
 from rackline.systems.serving import Kind, Server, Workload, together
@@ -108,9 +108,9 @@ def test_an_interval_widens_with_that_of_a_fact_and_only_of_one_that_times_read(
 def test_prompts_take_as_much_longer_as_they_were_found_to():
     clock = calibrated("vllm")
     work = Workload((Kind(1000.0, 100.0, 1.0),))
-    bare = replace(clock, families={k: v for k, v in clock.families.items() if k != FIRST})
+    bare = replace(clock, families={k: v for k, v in clock.families.items() if k != PROMPTS})
     with_, without = (together(replace(server(), clock=c), Layout(8), work, 8.0, 2048.0, 0.0) for c in (clock, bare))
-    assert clock.prompt_factor == clock.families[FIRST].coefficients["prompt"].value > 1.0
+    assert clock.prompt_factor == clock.families[PROMPTS].coefficients["prompt"].value > 1.0
     assert (bare.prompt_factor, Server(model("llama-3.1-8b"), machine("h100-sxm")).prompt_factor) == (1.0, 1.0)
     half = float(without.tpot) / 2.0
     assert float(with_.ttft) - half == pytest.approx(clock.prompt_factor * (float(without.ttft) - half))

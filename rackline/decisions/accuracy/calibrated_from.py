@@ -44,17 +44,18 @@ def calibrate(found: Sequence[Sample], name: str, base: Calibration | None = Non
     fitted = fit_all([s for s in found if not is_pass(s)]) if base is None else _held(found, base)
     tokens = fitted[PACE].samples if PACE in fitted else ()
     families = {family: _family(one, tokens, name, base) for family, one in sorted(fitted.items())}
-    families |= _of_passes(judged_families(passes), name) | _of_prompts(fitted, families, name)
+    families |= _of_passes(judged_families(passes), name) | _of_prompts(fitted, families, name, base)
     return Calibration(name=name, source=f"fitted to {sum(f.rows for f in families.values()):,} rows of {name}",
                        families=families)
 
 
-def _of_prompts(fitted: dict[str, Fitted], families: dict[str, Family], name: str) -> dict[str, Family]:
+def _of_prompts(fitted: dict[str, Fitted], families: dict[str, Family], name: str,
+                base: Calibration | None) -> dict[str, Family]:
     """The same first tokens in times of a pass over the prompt, for passes whose kinds of work are not told apart."""
     if FIRST not in fitted:
         return {}
-    one = fitted[FIRST]
-    plain = fit_family(PROMPTS, one.samples, one.pace)
+    one, start = fitted[FIRST], _values(base, PROMPTS) if base and PROMPTS in base.families else None
+    plain = fit_family(PROMPTS, one.samples, one.pace, start, None if start is None else HELD)
     return {PROMPTS: families[FIRST].model_copy(update={"coefficients": _facts(plain, name), "spread": {}})}
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from rackline.decisions.accuracy import judging, kin
 from rackline.decisions.accuracy.calibrated_from import predictions
+from rackline.decisions.accuracy.families import names
 from rackline.decisions.accuracy.pass_families import fit_passes, is_pass, keys_of, left_out, phase_of
 from rackline.decisions.accuracy.pass_groups import HELD, family_of, wider
-from rackline.decisions.accuracy.sample import names
 from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.against import layout_of
 from rackline.facts.calibration import calibration

@@ -78,21 +78,34 @@ def test_a_model_never_seen_is_met_as_asked(tokens):
     assert error.mean() <= 0.17
 
 
-def test_a_chip_never_seen_is_met_at_the_median_and_missed_at_the_mean(tokens):
-    """17.1 % where 17 % were asked for, as docs/validation.md says: once it is met, this test asks to be mended."""
+def test_a_chip_never_seen_is_met_as_asked(tokens):
     error = unseen(tokens, "chip")
     assert np.median(error) <= 0.12
-    assert 0.17 < error.mean() <= 0.173
+    assert error.mean() <= 0.17
+
+
+def test_parallel_sizes_of_a_series_never_seen_are_met_as_asked(tokens):
+    error = unseen(tokens, "layout")
+    assert np.median(error) <= 0.06
+    assert error.mean() <= 0.10
+
+
+@pytest.mark.parametrize(("key", "median", "mean"), [("model", 0.345, 0.45), ("chip", 0.325, 0.42)])
+def test_first_tokens_never_seen_miss_what_was_asked(tokens, key, median, mean):
+    """28 and 42 % were asked for; docs/validation.md says what there is instead: once met, this asks to be mended."""
+    first = [s for s in judging.known() if s.family == "ttft together" and not s.like.flag]
+    sound = [s for s in tokens if not s.like.flag]
+    error = np.abs(np.expm1(-held_out("ttft together", first, sound, key)[0]))
+    assert 0.28 < np.median(error) <= median
+    assert error.mean() <= mean
 
 
 def test_intervals_hold_nine_of_ten_by_metric(judged):
     found = judging.metrics(judged)
     for metric in ("tpot", "ttft", "output_tokens_per_s"):
         assert 0.85 <= found[metric]["coverage90"] <= 0.95, metric
-    too_wide = {"output_tokens_per_s_per_gpu"}  # a target missed: above 95 % of their rows
     for metric, each in found.items():
-        low, high = (0.95, 0.96) if metric in too_wide else (0.85, 0.95)
-        assert each["n"] < 100 or low <= each["coverage90"] <= high, metric
+        assert each["n"] < 100 or 0.85 <= each["coverage90"] <= 0.95, metric
 
 
 def test_no_row_is_dropped_silently(judged):
