@@ -51,6 +51,8 @@ DATASHEET = Shares()
 def measured_shares(machine: Machine, model_formats: Mapping[str, str]) -> Shares:
     """What the micro-benchmarks show for a machine and a model's number formats; of kin where it was not measured.
 
+    Over a host's bus messages count at the datasheet's rate: whether chips may write to each other's memory makes five
+    times the difference there, and is seldom said.
     Source: docs/micro.md
     """
     stored = sorted(set(model_formats.values()))
@@ -61,4 +63,4 @@ def measured_shares(machine: Machine, model_formats: Mapping[str, str]) -> Share
                   float(prefill_attention(machine, "bf16", (1, 8192), (32, 8, 128), launch=False).share),
                   float(decode_attention(machine, "bf16", 1e9, launch=False).share),
                   float(collective(machine, "all_reduce", group, _WIRE, launch=False).share)
-                  if machine.scale_up else 1.0)
+                  if machine.scale_up and machine.scale_up.kind != "host" else 1.0)
