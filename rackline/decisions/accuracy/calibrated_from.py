@@ -65,7 +65,7 @@ def _of_passes(found: Sequence[Judged], name: str) -> dict[str, Family]:
     for one in found:
         phase = [other for other in found if other.fitted.family.split()[0] == one.fitted.family.split()[0]]
         seen, near, unseen = (
-            _blended(_band(getattr(one, basis)), _band(np.concatenate([getattr(other, basis) for other in phase])))
+            _blended(band(getattr(one, basis)), band(np.concatenate([getattr(other, basis) for other in phase])))
             for basis in ("seen", "near", "unseen"))
         made[one.fitted.family] = Family(coefficients=_facts(one.fitted, name), rows=len(one.fitted.samples),
                                          seen=seen, near=near, unseen=unseen)
@@ -111,8 +111,8 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
     layout, width, seen = held_out(one.family, sound, tokens, "layout")
     near = (layout / _wider(one.family, width, sound, own))[seen > 0]
     apart = np.concatenate([_unseen(sound, tokens, key, own) for key in ("series", "model", "chip")])
-    return Family(coefficients=facts, rows=len(one.samples), seen=_band((scaled / each)[own_way.sized]),
-                  near=_band(near if len(near) else scaled), unseen=_band(apart), few=few, spread=own)
+    return Family(coefficients=facts, rows=len(one.samples), seen=band((scaled / each)[own_way.sized]),
+                  near=band(near if len(near) else scaled), unseen=band(apart), few=few, spread=own)
 
 
 def _unseen(sound: Sequence[Sample], tokens: Sequence[Sample], key: str, own: dict[str, float]) -> np.ndarray:
@@ -151,8 +151,8 @@ def _doubled(band: Band) -> Band:
     return Band(low=2.0 * band.low, high=2.0 * band.high, rows=band.rows)
 
 
-def _band(error: np.ndarray) -> Band:
-    """The quantiles between which nine of ten lie; with n rows the outer ones of n + 1 (a sound rank, not a normal)."""
+def band(error: np.ndarray) -> Band:
+    """The quantiles of errors (logarithms) between which nine of ten lie: outer ranks of n + 1, not a normal's."""
     error = np.sort(error[np.isfinite(error)])
     if len(error) == 0:
         return Band(low=-1.0, high=1.0, rows=0)
@@ -204,11 +204,11 @@ def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]
     listed = []
     for i, s in enumerate(given):
         basis = "seen" if result.sized[i] else "near" if result.seen[i] else "unseen"
-        band: Band = getattr(family, basis)
+        ends: Band = getattr(family, basis)
         scaled = fitted.family in SCALED
         scale = float(result.spread[i]) if result.spread[i] > 0.0 else 1.0
         scale *= family.spread.get(_kind(s), 1.0) if basis == "seen" or scaled else 1.0
         at = float(result.logs[i])
-        listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * band.low)),
-                                float(np.exp(at + scale * band.high)), basis))
+        listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * ends.low)),
+                                float(np.exp(at + scale * ends.high)), basis))
     return listed

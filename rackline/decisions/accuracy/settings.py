@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from rackline.facts.machine import Machine
 from rackline.facts.measured_things import measured_machine, model_name
 from rackline.facts.measurements import Measured
 from rackline.facts.model import Model
-from rackline.facts.models import model, model_aliases, model_names
+from rackline.facts.models import model
 from rackline.systems.layout import Layout
 from rackline.systems.memory import usable_bytes, weight_bytes
 
@@ -121,9 +121,6 @@ def _clients(row: Measured) -> float:
 def known_model(row: Measured) -> str:
     """The bundled name of a row's model; Refused where there is none."""
     name = model_name(row)
-    lowered = row.model.lower().rpartition("/")[2]
-    if name is None and lowered in {*model_names(), *model_aliases()}:
-        name = lowered
     if name is None:
         raise Refused(f"no bundled model {row.model}" if row.model else "model not stated")
     return name
@@ -156,8 +153,6 @@ def served_model(row: Measured) -> Model:
 
 @cache
 def _in_formats(name: str, weights: str, kv: str | None) -> Model:
-    from dataclasses import replace
-
     plain = model(name)
     wanted = _WEIGHTS[weights]
     if wanted is None or (plain.formats["experts"] == "mxfp4" and wanted in ("nvfp4", "mxfp4", "fp8")):
