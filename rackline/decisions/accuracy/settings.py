@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from rackline.errors import BadInput
 from rackline.facts.hardware import machine as named_machine
@@ -35,6 +36,22 @@ _SAID = (*INFERENCEX, "NVIDIA aiconfigurator")  # who measured, where notes of a
 
 class Refused(ValueError):
     """Why a row cannot be predicted."""
+
+
+Made = TypeVar("Made")
+
+
+def made_or_refused(rows: Iterable[Measured],
+                    make: Callable[[Measured], Made]) -> tuple[list[Made], list[tuple[Measured, str]]]:
+    """What is made of each row, and the rows of which nothing can be with the reason."""
+    made: list[Made] = []
+    refused: list[tuple[Measured, str]] = []
+    for row in rows:
+        try:
+            made.append(make(row))
+        except (Refused, BadInput) as reason:
+            refused.append((row, str(reason)))
+    return made, refused
 
 
 @dataclass(frozen=True)
