@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,20 @@ from rackline.decisions.accuracy.judging import Judged
 from rackline.decisions.accuracy.pass_families import is_pass, keys_of, left_out, phase_of
 from rackline.decisions.accuracy.sample import TRAINING, Sample
 from rackline.decisions.accuracy.served_samples import USED
+from rackline.decisions.accuracy.settings import setting
 from rackline.decisions.accuracy.training_figures import figure_of
+from rackline.decisions.intervals import around_pass
 from rackline.facts.calibration import calibration
 from rackline.facts.observations import bundled
-from rackline.systems.calibrated import FIRST
+from rackline.systems.calibrated import FIRST, calibrated
+from rackline.systems.serving import Kind, Server, Workload, decode_time, together
 
 PAGE = Path(__file__).with_name("validation.md")
 PICTURE = Path(__file__).parent / "img" / "validation.png"
 HEAD = "| {} | rows | median | mean | bias | p90 | in the 90 % interval |"
 RULE = "| --- | --- | --- | --- | --- | --- | --- |"
 _KEYS = ("median_ape", "mape", "bias", "p90_ape", "coverage90")
+CHUNK = 8192.0  # new tokens of a pass, as engines take by default on large chips
 SHOWN = 40  # rows that a group must have to be listed here
 
 TITLE = """# How accurate is it?
@@ -51,6 +56,9 @@ the interval for a model (chip, series) is made from the errors of all the other
 """
 NEAR = """Of bundled rows alone in their parallel sizes, predicted from others of the series, the intervals hold {tpot}
 tokens and {ttft} first tokens.
+"""
+PLANS = """`rackline plan` takes the same clock without a series' correction, and its first token is that of requests
+that come at random, not of clients that start at once. Of every fifth of these rows, unflagged, its intervals hold:
 """
 ENGINES = """By engine (median and mean), with a model or a chip left out:
 """
@@ -123,7 +131,7 @@ def page() -> str:
     """The whole page."""
     judged = judging.judge(bundled())
     title = TITLE.format(rows=len(judged.predicted), refused=len(judged.refused))
-    parts = [title, *_metrics(judged), HELD, *_held(judged), *_passes(), TRAINING_TEXT, *_training(judged)]
+    parts = [title, *_metrics(judged), HELD, *_held(judged), *_plans(), *_passes(), TRAINING_TEXT, *_training(judged)]
     how = HOW.format(used=f"{100 * USED.value:.1f} %")
     parts += [*_groups(judged), how, *_coefficients(), OFF, *_refused(judged)]
     return "\n".join(parts) + "\n"
@@ -180,6 +188,39 @@ def _held(judged: Judged) -> Iterator[str]:
     for engine in sorted({s.like.engine for s in sound[PACE]}):
         yield _of_engine(engine, sound, logs)
     yield ""
+
+
+def _plans() -> Iterator[str]:
+    yield PLANS
+    yield "| clients | rows | tpot: inside | predicted/measured, median | ttft: inside | predicted/measured, median |"
+    yield "| --- |" + " --- |" * 5
+    known = {family: [s for s in judging.known() if s.family == family and not s.like.flag] for family in (PACE, FIRST)}
+    found = {family: [(s.clients, *_planned(s)) for s in rows[::5]] for family, rows in known.items()}
+    for low, high in ((0, 8), (8, 64), (64, math.inf), (0, math.inf)):
+        cells = [f"over {low}" if low and high == math.inf else "all" if high == math.inf else f"{low + 1} to {high}"]
+        for i, rows in enumerate(found.values()):
+            chosen = [one for one in rows if low < one[0] <= high]
+            inside, ratio = (np.array([one[place] for one in chosen]) for place in (1, 2))
+            cells += [f"{len(chosen):,}"] * (not i) + [f"{100 * inside.mean():.1f} %", f"{np.median(ratio):.2f}"]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _planned(s: Sample) -> tuple[bool, float]:
+    """Whether a plan's interval at the row's layout and batch holds it, and the plan's time over the measured."""
+    one, batch = setting(s.row), s.running
+    server = Server(one.model, one.machine, calibrated(one.like.engine))
+    work = Workload((Kind(one.input, one.output, 1.0),))
+    decode, micro = decode_time(server, one.layout, work, batch), batch / one.layout.pipeline
+    point = together(server, one.layout, work, batch, CHUNK, decode)
+    tokens = s.family == PACE
+    mixed = work.decoding(micro) + work.prompting(micro / one.output)
+    passed = mixed if tokens else work.prompting(one.layout.data * 1.0)
+    around = around_pass(server, one.layout, passed, s.family)
+    assert around is not None
+    value = float(point.tpot if tokens else point.ttft)
+    low, high = (np.ravel(end(value))[0] for end in (around.low, around.high))
+    return bool(low <= s.seconds <= high), value / s.seconds
 
 
 def _of_engine(engine: str, sound: dict[str, list[Sample]], logs: dict[tuple[str, str], np.ndarray]) -> str:
