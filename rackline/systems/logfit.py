@@ -11,6 +11,7 @@ FAR = 0.15  # relative error from which a row pulls with a constant force (Huber
 LOOSE = 0.03  # how hard a coefficient is held at its start: a row weighs one where it is near
 ENOUGH = 1e-6  # relative decrease of the objective at which the fit stops
 MOST_STEPS = 100
+NINE_TENTHS = 1.645  # standard deviations about the mean that hold 0.9 of a normal
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,16 +21,15 @@ from rackline.decisions.accuracy.sample import Sample
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
 from rackline.systems.calibrated import FIRST, PROMPTS
-from rackline.systems.logfit import Fit
+from rackline.systems.logfit import NINE_TENTHS, Fit
 
 DATE = "2026-11-22"  # when the bundled rows were last looked through
 FEW = 30  # rows below which a family is held at the calibration that it starts from
 HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
 INSIDE = 0.9  # share of measured values that an interval is to hold
 _SHRINK = 12.0  # rows that a phase's band counts as much as, beside a family's own
-_WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms",
-         "routing": "us", "expert": "us", "step": "ms", "sequence": "us"}
+EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms",
+        "routing": "us", "expert": "us", "step": "ms", "sequence": "us"}  # coefficients that are times of a count
 
 
 # ---- from samples to a calibration
@@ -128,11 +127,11 @@ def _wider(family: str, width: np.ndarray, found: Sequence[Sample], own: dict[st
 
 
 def _facts(one: Fitted, name: str) -> dict[str, Fact]:
-    wide = _WIDE * np.sqrt(np.maximum(np.diag(one.fit.covariance), 0.0))
+    wide = NINE_TENTHS * np.sqrt(np.maximum(np.diag(one.fit.covariance), 0.0))
     rows = f"{len(one.samples):,} rows of {name}"
     return {part: Fact(value=_round(np.exp(log)), low=_round(np.exp(log - min(w, 3.0)), -1),
                        high=_round(np.exp(log + min(w, 3.0)), 1), unit="ratio", kind="derived", date=DATE,
-                       source=f"fitted to {rows}", note=_EACH.get(part, ""))
+                       source=f"fitted to {rows}", note=EACH.get(part, ""))
             for part, log, w in zip(names(one.family), one.fit.logs, wide, strict=True)}
 
 
