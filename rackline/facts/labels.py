@@ -10,11 +10,12 @@ from functools import cache
 from rackline.facts.hardware import aliases, chip_names, machine_names
 
 _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
-_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|^(\d{1,4})\s*[x*×]\s+", re.I)
+_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|^(\d{1,4})\s*[x*×](?:\s+|(?=[a-z]))", re.I)
 _MEMORY = re.compile(r"(?<![\w.])(\d{1,3})\s*gi?b\b", re.I)
 _CORES = re.compile(r"(?<![\w.])(\d{1,3})(?:-core(?:\s+gpu)?|c)\b", re.I)
 _NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation|pcap|"
-                      r"power[ -]?capped)\b|\(.*?\)", re.I)
+                      r"power[ -]?capped|hbm\d\w*|gddr\d\w*|blackwell|(workstation|server) edition|oam|ac)\b|\(.*?\)",
+                      re.I)
 _PREFIXES = ("", "rtx-", "rx-", "gtx-")
 
 
@@ -62,6 +63,7 @@ def _spellings(base: str, memory: str) -> Iterator[str]:
         yield f"{head}-{size}-{tail}"
     for prefix in _PREFIXES:
         yield f"{prefix}{base}"
+    yield base.removesuffix("-sxm")
 
 
 @cache

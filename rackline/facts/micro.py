@@ -43,21 +43,17 @@ def _names() -> dict[str, dict[str, Any]]:
 
 @cache
 def micro_machine(hardware: str) -> Machine | None:
-    """The bundled machine around the chip that a table names; None if there is none.
+    """The bundled machine around the chip all of whose name's words, or an alias's, stand in a table's; else None.
 
-    A name that no bundled table has, such as "NVIDIA H100 PCIe", is the chip most of whose own name stands in it.
+    Of several that do, that of the longest name: "NVIDIA H100 PCIe" is no H100 SXM.
     """
-    name = _names()["chips"].get(hardware) or _within(hardware)
-    return machine(name) if name else None
-
-
-def _within(hardware: str) -> str | None:
-    """The bundled chip all of whose name's words, or an alias's, stand in the text; the longest such name."""
     words = set(re.findall(r"[a-z0-9]+", hardware.lower().partition("(")[0])) - {"nvidia", "amd"}
     known = {name: name for name in chip_names()} | {name: chip for name, chip in aliases()["chips"].items()
                                                      if re.search(r"[a-z]\d", name)}
     fitting = [name for name in known if set(name.split("-")) <= words]
-    return known[max(fitting, key=lambda name: (len(name.split("-")), len(name), name))] if fitting else None
+    if not fitting:
+        return None
+    return machine(known[max(fitting, key=lambda name: (len(name.split("-")), len(name), name))])
 
 
 def family(chip: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ FAR = 0.15  # relative error from which a row pulls with a constant force (Huber
 LOOSE = 0.03  # how hard a coefficient is held at its start: a row weighs one where it is near
 ENOUGH = 1e-6  # relative decrease of the objective at which the fit stops
 MOST_STEPS = 100
+NINE_TENTHS = 1.645  # standard deviations about the mean that hold 0.9 of a normal
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +150,26 @@ WIDE = np.array([3.0, 3.0, 3.0, 2.0, 2.0, 2.0])
 NARROW = np.array([1.2, 1.2, 1.2, 1.0, 0.8, 1.0])
 
 
-def _kernel(a: np.ndarray, b: np.ndarray, widths: np.ndarray) -> np.ndarray:
+def numbered(keys: Sequence[Hashable]) -> np.ndarray:
+    """A whole number for every distinct key, in the order of their first places; shape (n,)."""
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)
+
+
+def same(a: Sequence[Hashable], b: Sequence[Hashable]) -> np.ndarray:
+    """One where keys a (n) and b (m) are equal, else zero; shape (n, m)."""
+    which = numbered([*a, *b])
+    return (which[: len(a), None] == which[None, len(a) :]).astype(float)
+
+
+def kernel(a: np.ndarray, b: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """How near places a (n, k) and b (m, k) are, in widths (k,): one where they are the same; shape (n, m)."""
     return np.exp(-0.5 * (((a[:, None, :] - b[None, :, :]) / widths) ** 2).sum(2))
 
 
 def together(a: np.ndarray, b: np.ndarray, same: np.ndarray, how: Smooth) -> np.ndarray:
     """Covariance of residuals at places a (n, 6) and b (m, 6) of one series; `same` version, shape (n, m)."""
-    wide, near = _kernel(a, b, WIDE), _kernel(a, b, NARROW)
+    wide, near = kernel(a, b, WIDE), kernel(a, b, NARROW)
     return how.series**2 * wide + how.near**2 * near + same * (how.version**2 * wide + how.near_version**2 * near)
 
 

@@ -21,12 +21,15 @@ ROW = Measured("A-1", "decode_tokens_per_s", 10.0, "tokens/s", model="Llama-3-8B
     ("A40 48GB", "a40"), ("Tesla T4", "t4"), ("A100 PCIe 80GB", "a100-80gb-pcie"), ("A100-SXM4-80GB", "a100-80gb-sxm"),
     ("A100 40GB", "a100-40gb-sxm"), ("AMD Radeon RX 7900 XTX", "rx-7900-xtx"), ("MI300X", "mi300x"),
     ("M1 Max 32\u2011Core GPU 64GB", "m1-max"), ("Apple M2 Ultra 76c", "m2-ultra"), ("Apple M5 10-core GPU", "m5"),
-    ("H100-SXM (8/node, InfiniBand)", "h100-sxm"), ("RTX 4090 Laptop GPU", "rtx-4090-laptop")])
+    ("H100-SXM (8/node, InfiniBand)", "h100-sxm"), ("RTX 4090 Laptop GPU", "rtx-4090-laptop"),
+    ("NVIDIA H100 80GB HBM3", "h100-sxm"), ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000"),
+    ("NVIDIA B300 SXM6 AC", "b300"), ("AMD Instinct MI300X OAM", "mi300x"), ("8xH100", "h100-sxm")])
 def test_labels_of_public_tables_name_a_bundled_chip(label, name):
     assert read_label(label).chip == name
 
 
-@pytest.mark.parametrize("label", ["abacus", "", "RTX 4095", "Quadro RTX 8000", "RTX 4070 Mobile"])
+@pytest.mark.parametrize("label", ["abacus", "", "RTX 4095", "Quadro RTX 8000", "RTX 4070 Mobile", "RTX 4090 D",
+                                   "NVIDIA H100 NVL"])
 def test_a_label_of_another_chip_is_not_guessed(label):
     assert read_label(label) is None
     assert measured_machine(replace(ROW, hardware=label)) is None
@@ -37,7 +40,8 @@ def test_a_laptop_has_not_its_desktop_namesakes_memory():
 
 
 @pytest.mark.parametrize(("label", "rest", "chips"), [
-    ("3090 24GB * 2", "3090 24GB", 2), ("4 x H100 SXM", "H100 SXM", 4), ("RTX A6000", "RTX A6000", 1)])
+    ("3090 24GB * 2", "3090 24GB", 2), ("4 x H100 SXM", "H100 SXM", 4), ("8xH100", "H100", 8),
+    ("RTX A6000", "RTX A6000", 1)])
 def test_the_number_of_chips_is_read_off_the_label(label, rest, chips):
     assert counted(label) == (rest, chips)
     assert measured_machine(replace(ROW, hardware=label)).chips == chips

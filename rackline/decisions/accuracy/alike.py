@@ -15,6 +15,7 @@ import numpy as np
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import Like
 from rackline.facts.micro import family
+from rackline.systems.logfit import kernel, same
 
 NOISE = 0.025  # of one measurement, as a share of its seconds
 MONTHS = 1.5  # in which what two releases have in common decays
@@ -73,13 +74,13 @@ def together(a: Sequence[Sample], b: Sequence[Sample], logs: np.ndarray) -> np.n
     """Covariance of the residuals of training steps, shape (len(a), len(b)); logs: of the pooled coefficients."""
     one, other = _traits(a, logs), _traits(b, logs)
     slopes = one.shares @ other.shares.T
-    near = np.exp(-0.5 * (((one.place[:, None, :] - other.place[None, :, :]) / NEAR) ** 2).sum(2))
+    near = kernel(one.place, other.place, NEAR)
     decay = np.exp(-np.abs(one.ages[:, None] - other.ages[None, :]) / MONTHS)
     whole = np.zeros(slopes.shape)
     for shared in _SHARED.values():
-        same = _same([shared.key(k) for k in one.likes], [shared.key(k) for k in other.likes])
+        both = same([shared.key(k) for k in one.likes], [shared.key(k) for k in other.likes])
         part = shared.slopes**2 * slopes + shared.offset**2 + shared.near**2 * near
-        whole = whole + same * part * (decay if shared.ages else 1.0)
+        whole = whole + both * part * (decay if shared.ages else 1.0)
     return whole
 
 
@@ -87,9 +88,3 @@ def prior(found: Sequence[Sample], logs: np.ndarray) -> np.ndarray:
     """Variance of each residual before anything like it was seen, shape (len(found),)."""
     shares = (_traits(found, logs).shares ** 2).sum(1)
     return sum((s.slopes**2 * shares + s.offset**2 + s.near**2 for s in _SHARED.values()), start=np.zeros(len(found)))
-
-
-def _same(a: Sequence[tuple[str, ...]], b: Sequence[tuple[str, ...]]) -> np.ndarray:
-    numbers: dict[tuple[str, ...], int] = {}
-    one, other = (np.array([numbers.setdefault(key, len(numbers)) for key in keys]) for keys in (a, b))
-    return (one[:, None] == other[None, :]).astype(float)

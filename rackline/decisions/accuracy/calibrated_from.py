@@ -14,25 +14,22 @@ from rackline.decisions.accuracy.calibrating import (
     fit_family,
     held_out,
 )
-from rackline.decisions.accuracy.families import names
+from rackline.decisions.accuracy.families import kind, names
 from rackline.decisions.accuracy.pass_families import Judged, is_pass, judged_families
 from rackline.decisions.accuracy.predicted import Predicted
-from rackline.decisions.accuracy.sample import TRAINING, Sample
+from rackline.decisions.accuracy.sample import Sample
 from rackline.facts.calibration import Band, Calibration, Family
 from rackline.facts.fact import Fact
 from rackline.systems.calibrated import FIRST, PROMPTS
-from rackline.systems.logfit import Fit
+from rackline.systems.logfit import NINE_TENTHS, Fit
 
 DATE = "2026-11-22"  # when the bundled rows were last looked through
 FEW = 30  # rows below which a family is held at the calibration that it starts from
 HELD = 3.0  # rows that a coefficient of that calibration then counts as much as
 INSIDE = 0.9  # share of measured values that an interval is to hold
-_SHRINK = 12.0  # rows that the family's spread counts as much as, beside a series' own
-_SHRINK_STACK = 30.0  # the same beside a training stack's, whose rows err together
-_WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms",
-         "routing": "us", "expert": "us", "step": "ms", "sequence": "us"}
-SCALED = (TRAINING,)  # families whose corrections know how far off they are, of series never seen too
+_SHRINK = 12.0  # rows that a phase's band counts as much as, beside a family's own
+EACH = {"message": "us", "hop": "us", "layer": "us", "pick": "us", "stage": "us", "client": "us", "start": "ms",
+        "routing": "us", "expert": "us", "step": "ms", "sequence": "us"}  # coefficients that are times of a count
 
 
 # ---- from samples to a calibration
@@ -65,7 +62,7 @@ def _of_passes(found: Sequence[Judged], name: str) -> dict[str, Family]:
     for one in found:
         phase = [other for other in found if other.fitted.family.split()[0] == one.fitted.family.split()[0]]
         seen, near, unseen = (
-            _blended(_band(getattr(one, basis)), _band(np.concatenate([getattr(other, basis) for other in phase])))
+            _blended(band(getattr(one, basis)), band(np.concatenate([getattr(other, basis) for other in phase])))
             for basis in ("seen", "near", "unseen"))
         made[one.fitted.family] = Family(coefficients=_facts(one.fitted, name), rows=len(one.fitted.samples),
                                          seen=seen, near=near, unseen=unseen)
@@ -84,7 +81,7 @@ def _held(found: Sequence[Sample], base: Calibration) -> dict[str, Fitted]:
     for family in sorted({s.family for s in found}, key=lambda f: (f != PACE, f)):
         mine = [s for s in found if s.family == family]
         pace = None
-        if family.startswith("ttft"):
+        if kind(family).paced:
             pace = fitted[PACE].fit.logs if PACE in fitted else _values(base, PACE)
         start = _values(base, family) if family in base.families else None
         fitted[family] = fit_family(family, mine, pace, start, HELD)
@@ -105,40 +102,36 @@ def _family(one: Fitted, tokens: Sequence[Sample], name: str, base: Calibration 
     sound = [s for s in one.samples if not s.like.flag]
     own_way = corrected(one, one.samples)  # each from the others: its configuration left out
     scaled = (np.log([s.seconds for s in one.samples]) - own_way.logs) / np.maximum(own_way.spread, 1e-9)
-    scaled = np.where(own_way.sized, scaled, np.nan) if one.family not in SCALED else scaled
-    own = {kind: _round(value) for kind, value in _spreads(one.samples, np.abs(scaled)).items()}
-    each = np.array([own.get(_kind(s), 1.0) for s in one.samples])
+    scaled = scaled if kind(one.family).scaled else np.where(own_way.sized, scaled, np.nan)
+    own = {name: _round(value) for name, value in _spreads(one.samples, np.abs(scaled)).items()}
+    each = np.array([own.get(kind(one.family).group(s), 1.0) for s in one.samples])
     layout, width, seen = held_out(one.family, sound, tokens, "layout")
     near = (layout / _wider(one.family, width, sound, own))[seen > 0]
     apart = np.concatenate([_unseen(sound, tokens, key, own) for key in ("series", "model", "chip")])
-    return Family(coefficients=facts, rows=len(one.samples), seen=_band((scaled / each)[own_way.sized]),
-                  near=_band(near if len(near) else scaled), unseen=_band(apart), few=few, spread=own)
+    return Family(coefficients=facts, rows=len(one.samples), seen=band((scaled / each)[own_way.sized]),
+                  near=band(near if len(near) else scaled), unseen=band(apart), few=few, spread=own)
 
 
 def _unseen(sound: Sequence[Sample], tokens: Sequence[Sample], key: str, own: dict[str, float]) -> np.ndarray:
     family = sound[0].family
     error, width, _ = held_out(family, sound, tokens, key)
-    by = _wider(family, width, sound, own) if family in SCALED else np.where(width > 0.0, width, 1.0)
+    by = _wider(family, width, sound, own) if kind(family).scaled else np.where(width > 0.0, width, 1.0)
     return error / by
 
 
 def _wider(family: str, width: np.ndarray, found: Sequence[Sample], own: dict[str, float]) -> np.ndarray:
-    """The corrections' own spreads, of scaled families by how far the rows of a stack err beyond them."""
-    by = np.array([own.get(_kind(s), 1.0) if family in SCALED else 1.0 for s in found])
+    """The corrections' own spreads, of scaled families by how far the rows of a group err beyond them."""
+    how = kind(family)
+    by = np.array([own.get(how.group(s), 1.0) if how.scaled else 1.0 for s in found])
     return np.maximum(width * by, 1e-9)
 
 
-def _kind(s: Sample) -> str:
-    """What shares a spread: a series; of training, where series are short, all that one stack ran."""
-    return s.like.engine if s.family in SCALED else " · ".join(s.like.series)
-
-
 def _facts(one: Fitted, name: str) -> dict[str, Fact]:
-    wide = _WIDE * np.sqrt(np.maximum(np.diag(one.fit.covariance), 0.0))
+    wide = NINE_TENTHS * np.sqrt(np.maximum(np.diag(one.fit.covariance), 0.0))
     rows = f"{len(one.samples):,} rows of {name}"
     return {part: Fact(value=_round(np.exp(log)), low=_round(np.exp(log - min(w, 3.0)), -1),
                        high=_round(np.exp(log + min(w, 3.0)), 1), unit="ratio", kind="derived", date=DATE,
-                       source=f"fitted to {rows}", note=_EACH.get(part, ""))
+                       source=f"fitted to {rows}", note=EACH.get(part, ""))
             for part, log, w in zip(names(one.family), one.fit.logs, wide, strict=True)}
 
 
@@ -151,8 +144,8 @@ def _doubled(band: Band) -> Band:
     return Band(low=2.0 * band.low, high=2.0 * band.high, rows=band.rows)
 
 
-def _band(error: np.ndarray) -> Band:
-    """The quantiles between which nine of ten lie; with n rows the outer ones of n + 1 (a sound rank, not a normal)."""
+def band(error: np.ndarray) -> Band:
+    """The quantiles of errors (logarithms) between which nine of ten lie: outer ranks of n + 1, not a normal's."""
     error = np.sort(error[np.isfinite(error)])
     if len(error) == 0:
         return Band(low=-1.0, high=1.0, rows=0)
@@ -162,18 +155,18 @@ def _band(error: np.ndarray) -> Band:
 
 
 def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
-    """How much wider the errors of a kind are than the family's, shrunk towards one where rows are few."""
+    """How much wider the errors of a group are than the family's, shrunk towards one where rows are few."""
     if not np.isfinite(scaled).any():
         return {}
     whole = float(np.nanquantile(scaled, INSIDE))
+    how = kind(found[0].family)
     groups: dict[str, list[float]] = {}
     for s, value in zip(found, scaled, strict=True):
         if not np.isfinite(value):
             continue
-        groups.setdefault(_kind(s), []).append(float(value))
-    shrink = _SHRINK_STACK if found[0].family in SCALED else _SHRINK
-    share = lambda n, own: (n * own / whole + shrink) / (n + shrink)  # noqa: E731
-    return {kind: share(len(own), float(np.quantile(own, INSIDE))) for kind, own in sorted(groups.items())}
+        groups.setdefault(how.group(s), []).append(float(value))
+    share = lambda n, own: (n * own / whole + how.shrink) / (n + how.shrink)  # noqa: E731
+    return {name: share(len(own), float(np.quantile(own, INSIDE))) for name, own in sorted(groups.items())}
 
 
 # ---- from a calibration to predictions
@@ -181,7 +174,7 @@ def _spreads(found: Sequence[Sample], scaled: np.ndarray) -> dict[str, float]:
 
 def fitted_as(calibration: Calibration, family: str, known: Sequence[Sample]) -> Fitted:
     """A calibration's family with the samples whose residuals correct their series."""
-    pace = _values(calibration, PACE) if family.startswith("ttft") else None
+    pace = _values(calibration, PACE) if kind(family).paced else None
     logs = _values(calibration, family)
     return Fitted(family, Fit(logs, np.zeros((len(logs), len(logs)))),
                   tuple(s for s in known if s.family == family), pace)
@@ -200,15 +193,14 @@ def predictions(calibration: Calibration, known: Sequence[Sample], found: Sequen
 
 
 def _predicted(calibration: Calibration, fitted: Fitted, given: Sequence[Sample]) -> list[Predicted]:
-    family, result = calibration.families[fitted.family], corrected(fitted, given)
+    family, how, result = calibration.families[fitted.family], kind(fitted.family), corrected(fitted, given)
     listed = []
     for i, s in enumerate(given):
         basis = "seen" if result.sized[i] else "near" if result.seen[i] else "unseen"
-        band: Band = getattr(family, basis)
-        scaled = fitted.family in SCALED
+        ends: Band = getattr(family, basis)
         scale = float(result.spread[i]) if result.spread[i] > 0.0 else 1.0
-        scale *= family.spread.get(_kind(s), 1.0) if basis == "seen" or scaled else 1.0
+        scale *= family.spread.get(how.group(s), 1.0) if basis == "seen" or how.scaled else 1.0
         at = float(result.logs[i])
-        listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * band.low)),
-                                float(np.exp(at + scale * band.high)), basis))
+        listed.append(Predicted(s.row, s.like, s.seconds, float(np.exp(at)), float(np.exp(at + scale * ends.low)),
+                                float(np.exp(at + scale * ends.high)), basis))
     return listed

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from rackline.decisions.accuracy import alike, kin
-from rackline.decisions.accuracy.families import coefficients, of_passes, terms
-from rackline.decisions.accuracy.sample import TRAINING, Sample
+from rackline.decisions.accuracy import kin
+from rackline.decisions.accuracy.families import Likeness, coefficients, kind, terms
+from rackline.decisions.accuracy.sample import MOST, Sample, folds
 from rackline.decisions.accuracy.served_families import PACE
-from rackline.systems.logfit import Fit, Smooth, fit, predict, row_noise, together
-
-SMOOTH = {"tpot together": Smooth(0.12, 0.12, 0.12, 0.05, 0.04), "tpot apart": Smooth(0.25, 0.15, 0.15, 0.10, 0.05),
-          "ttft together": Smooth(0.35, 0.25, 0.25, 0.15, 0.08), "ttft apart": Smooth(0.35, 0.25, 0.25, 0.15, 0.08)}
-OTHER = Smooth(0.25, 0.15, 0.15, 0.10, 0.05)
-FAR = {"ttft together": 0.3, "ttft apart": 0.3}
+from rackline.systems.logfit import Fit, fit, numbered, predict, row_noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +29,6 @@ class Fitted:
         return np.log(self.fit.seconds(terms(self.family, found, self.pace)))
 
 
-def numbered(keys: Sequence[tuple]) -> np.ndarray:
-    """A whole number for every distinct key, in the order of their first places."""
-    known: dict[tuple, int] = {}
-    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=int)
-
-
 def fit_family(family: str, found: Sequence[Sample], pace: np.ndarray | None = None,
                start: np.ndarray | None = None, hold: float | None = None) -> Fitted:
     """The coefficients of one family; suspects are left out."""
@@ -48,7 +37,7 @@ def fit_family(family: str, found: Sequence[Sample], pace: np.ndarray | None = N
     own = coefficients(family)
     result = fit(terms(family, sound, pace), np.log([s.seconds for s in sound]), own.start if start is None else start,
                  own.least, numbered([s.like.series for s in sound]), own.hold if hold is None else hold,
-                 FAR.get(family, 0.15))
+                 kind(family).far)
     return Fitted(family, result, tuple(found), pace)
 
 
@@ -57,7 +46,7 @@ def fit_all(found: Sequence[Sample]) -> dict[str, Fitted]:
     families = sorted({s.family for s in found}, key=lambda name: (name != PACE, name))
     fitted: dict[str, Fitted] = {}
     for family in families:
-        pace = fitted[PACE].fit.logs if family.startswith("ttft") else None
+        pace = fitted[PACE].fit.logs if kind(family).paced else None
         fitted[family] = fit_family(family, [s for s in found if s.family == family], pace)
     return fitted
 
@@ -76,61 +65,31 @@ class Corrected:
 
 
 @dataclass(frozen=True, eq=False)
-class _Likeness:
-    """How residuals of a family go together: covariance of two lists of samples, variances, noise of one row."""
-
-    together: Callable[[Sequence[Sample], Sequence[Sample]], np.ndarray]
-    prior: Callable[[Sequence[Sample]], np.ndarray]
-    noise: float
-
-
-def _likeness(fitted: Fitted) -> _Likeness:
-    if fitted.family == TRAINING:
-        logs = fitted.fit.logs
-        return _Likeness(lambda a, b: alike.together(a, b, logs), lambda a: alike.prior(a, logs), alike.NOISE)
-    how = SMOOTH.get(fitted.family, OTHER)
-    prior = how.series**2 + how.near**2 + how.version**2 + how.near_version**2
-    return _Likeness(lambda a, b: _in_series(a, b, how), lambda a: np.full(len(a), prior), how.noise)
-
-
-def _in_series(a: Sequence[Sample], b: Sequence[Sample], how: Smooth) -> np.ndarray:
-    same = (_versions(a)[:, None] == _versions(b)[None, :]).astype(float)
-    return together(np.stack([s.place for s in a]), np.stack([s.place for s in b]), same, how)
-
-
-@dataclass(frozen=True, eq=False)
 class _Block:
-    """Known rows whose residuals go together: of one series, or of all training."""
+    """Known rows whose residuals go together: of one pool."""
 
     residual: np.ndarray
     found: list[Sample]
-    how: _Likeness
+    how: Likeness
     matrix: np.ndarray
 
     def only(self, rows: np.ndarray) -> _Block:
         return _Block(self.residual[rows], [self.found[i] for i in rows], self.how, self.matrix[np.ix_(rows, rows)])
 
 
-def _versions(found: Sequence[Sample]) -> np.ndarray:
-    return np.array([f"{s.like.version}|{s.like.source}" for s in found])
-
-
 def _by_pool(found: Sequence[Sample]) -> dict[tuple, list[int]]:
-    """Rows that correct each other: those of a series; all of training."""
+    """Rows that correct each other."""
     groups: dict[tuple, list[int]] = {}
     for i, s in enumerate(found):
-        groups.setdefault((TRAINING,) if s.family == TRAINING else s.like.series, []).append(i)
+        groups.setdefault(kind(s.family).pool(s), []).append(i)
     return groups
 
 
-MOST = 1000  # rows that correct each other: more are thinned evenly, as time grows with their number cubed
-
-
-def blocks(fitted: Fitted) -> dict[tuple, _Block]:
-    """The samples of a fit by series, with what its coefficients leave over."""
+def _blocks(fitted: Fitted, how: Likeness) -> dict[tuple, _Block]:
+    """The samples of a fit by pool, with what its coefficients leave over."""
     if not fitted.samples:
         return {}
-    residual, how = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples), _likeness(fitted)
+    residual = np.log([s.seconds for s in fitted.samples]) - fitted.logs(fitted.samples)
     made = {}
     for pool, every in _by_pool(fitted.samples).items():
         rows = every[::-(-len(every) // MOST)]
@@ -140,18 +99,20 @@ def blocks(fitted: Fitted) -> dict[tuple, _Block]:
 
 
 def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
-    """Predictions of samples; one that the fit has seen is corrected from the others of its series."""
-    if of_passes(fitted.family):
+    """Predictions of samples; one that the fit has seen is corrected from the others of its pool."""
+    own = kind(fitted.family)
+    if own.likeness is None:
         return _of_kin(fitted, found)
     logs, spread = fitted.logs(found), np.zeros(len(found))
     seen, sized = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
-    known, measured = blocks(fitted), {_identity(s) for s in fitted.samples}
+    known = _blocks(fitted, own.likeness(fitted.family, fitted.fit.logs))
+    measured = {own.identity(s) for s in fitted.samples}
     for pool, rows in _by_pool(found).items():
         whole = known.get(pool)
         if whole is None:
             continue
         parts = [s.configuration for s in whole.found]
-        places = _folds(parts)
+        places = folds(whole.found)
         for fold, same in _by_fold([found[i] for i in rows], rows, measured, places).items():
             block = whole if fold is None else whole.only(
                 np.array([i for i, part in enumerate(parts) if places[part] != fold], dtype=int))
@@ -172,20 +133,8 @@ def _of_kin(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     return Corrected(fitted.logs(found) + by.add, by.spread, by.seen, by.sized)
 
 
-def _identity(s: Sample) -> Any:
-    """What tells that a row was seen: its id; a training step by whichever of its figures."""
-    return s.measurement if s.family == TRAINING else s.row.id
-
-
 def _sizes(s: Sample) -> tuple[Any, ...]:
     return (*s.like.series, *s.place[3:].tolist())
-
-
-FOLDS = 20  # in which the configurations of a series are left out for its own rows, each with all its repetitions
-
-
-def _folds(parts: Sequence[tuple]) -> dict[tuple, int]:
-    return {part: i % FOLDS for i, part in enumerate(dict.fromkeys(parts))}
 
 
 def _by_fold(found: Sequence[Sample], rows: Sequence[int], measured: set,
@@ -193,7 +142,7 @@ def _by_fold(found: Sequence[Sample], rows: Sequence[int], measured: set,
     """Rows by what must be left out for them: nothing for rows that are new."""
     groups: dict[int | None, list[int]] = {}
     for s, i in zip(found, rows, strict=True):
-        old = _identity(s) in measured and s.configuration in places
+        old = kind(s.family).identity(s) in measured and s.configuration in places
         groups.setdefault(places[s.configuration] if old else None, []).append(i)
     return groups
 
@@ -222,7 +171,7 @@ def held_out(family: str, found: Sequence[Sample], pace_from: Sequence[Sample],
             error[test] = np.nan
             continue
         pace = None
-        if family.startswith("ttft"):
+        if kind(family).paced:
             near = [s for s in pace_from if s.row.id not in gone and s.configuration[1:] not in configurations]
             pace = fit_family(PACE, near).fit.logs
         fitted = fit_family(family, train, pace)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rackline.decisions.accuracy.calibrating import numbered, parted
+from rackline.decisions.accuracy.calibrating import parted
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import MEAN_LENGTH, Setting
 from rackline.facts.traces.trace import Trace
 from rackline.systems.clock import Clock
-from rackline.systems.logfit import fit
+from rackline.systems.logfit import fit, numbered
 from rackline.systems.memory import largest_batch
 from rackline.systems.parts import MICRO, PARTS
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rackline.decisions.accuracy.predicted import Predicted
-from rackline.decisions.accuracy.settings import Like, Refused
+from rackline.decisions.accuracy.settings import Like, Refused, made_or_refused
 from rackline.decisions.accuracy.transfer_points import cached_model, moved_bytes, tokens_of
 from rackline.facts.calibration import Calibration
 from rackline.facts.measurements import Measured
@@ -28,14 +28,7 @@ def is_cache(metric: str) -> bool:
 
 def of_cache(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     """Sizes of caches: no coefficient is fitted; the interval is of what sizes are printed in, and of one block."""
-    found: list[Predicted] = []
-    refused: list[tuple[Measured, str]] = []
-    for row in rows:
-        try:
-            found.append(_predicted(row))
-        except Refused as reason:
-            refused.append((row, str(reason)))
-    return found, refused
+    return made_or_refused(rows, _predicted)
 
 
 def _predicted(row: Measured) -> Predicted:

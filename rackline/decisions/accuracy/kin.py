@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from rackline.decisions.accuracy.sample import Sample
-from rackline.systems.logfit import NARROW, WIDE, predict, row_noise
+from rackline.decisions.accuracy.sample import MOST, Sample, folds
+from rackline.systems.logfit import NARROW, WIDE, kernel, predict, row_noise, same
 
 # a location's first word, and its number: "README.md" of README.md:L219, "discussions/4167", "Table D.3"
 _PLACE = re.compile(r"[^\s:;,(#]+(?: (?:[A-Z]\.)?\d+)?")
@@ -58,8 +58,6 @@ SHARES: dict[str, Share] = {
 # a request's time depends on how many tokens really came: rows of one stated length err alike, and far
 REQUESTS = {"place": 0.40, "model": 0.20, "model in a format": 0.30}
 NOISE = 0.02  # of one row
-MOST = 1000  # rows that correct others, evenly chosen where more are known: a solution takes their cube
-FOLDS = 20  # in which the configurations of an engine are left out for its own rows, each with all its repetitions
 
 
 def shares(family: str) -> dict[str, Share]:
@@ -74,18 +72,9 @@ def together(a: Sequence[Sample], b: Sequence[Sample], among: Mapping[str, Share
     here, there = np.stack([s.place for s in a]), np.stack([s.place for s in b])
     total = np.zeros((len(a), len(b)))
     for share in among.values():
-        ids: dict[Any, int] = {}
-        mine, other = ([ids.setdefault(share.key(s), len(ids)) for s in side] for side in (a, b))
-        alike = (np.array(mine)[:, None] == np.array(other)[None, :]).astype(float)
-        total += share.spread**2 * (alike if share.widths is None else alike * _near(here, there, share.widths))
+        alike = same([share.key(s) for s in a], [share.key(s) for s in b])
+        total += share.spread**2 * (alike if share.widths is None else alike * kernel(here, there, share.widths))
     return total
-
-
-def _near(here: np.ndarray, there: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    apart = np.zeros((len(here), len(there)))
-    for i, width in enumerate(widths):
-        apart += ((here[:, None, i] - there[None, :, i]) / width) ** 2
-    return np.exp(-0.5 * apart)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +117,7 @@ def correction(family: str, known: Sequence[Sample], left: np.ndarray, found: Se
 
 def _folds(known: Sequence[Sample], found: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """The part of the known rows that each belongs to, and the part to leave out for each row; -1, none, for new."""
-    part = {configuration: i % FOLDS for i, configuration in enumerate(dict.fromkeys(s.configuration for s in known))}
-    ids = {s.row.id for s in known}
+    part, ids = folds(known), {s.row.id for s in known}
     return (np.array([part[s.configuration] for s in known]),
             np.array([part.get(s.configuration, -1) if s.row.id in ids else -1 for s in found]))
 

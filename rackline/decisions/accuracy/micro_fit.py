@@ -10,6 +10,7 @@ import numpy as np
 
 from rackline.decisions.accuracy.micro_points import Point, faster
 from rackline.systems.efficiency import EXPONENTS, Form, achieved_time, bounded, free
+from rackline.systems.logfit import NINE_TENTHS
 
 SPREAD = 0.1  # log seconds that a measurement is expected to be off by
 # how far a group may be expected from what it belongs to, in log or log-odds; exponents less
@@ -17,7 +18,6 @@ LOOSE, LOOSE_EXPONENT, LOOSEST = 1.0, 0.3, 3.0
 START = {"fixed": 5e-6, "depth": 1e-9, "output": 0.3, "joint": 0.6, "fixed_growth": 0.3, "wire_growth": 0.0}
 STEPS, DAMPING, ENOUGH = 40, 1e-3, 1e-5
 DEPTH = 6  # levels of groups
-INTERVAL = 1.645  # standard errors of a 90 % interval
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _fit(name: str, points: list[Point], parent: Fit | None, level: int) -> Fit:
     for label in names:
         errors[labels == label] = _residuals(data.some(labels == label), others[label])
     error = np.maximum(_standard_error(np.array(list(others.values())), best), _unsure(data, best, loose))
-    ends = [_values(data.form, best + sign * INTERVAL * error) for sign in (-1, 1)]
+    ends = [_values(data.form, best + sign * NINE_TENTHS * error) for sign in (-1, 1)]
     low, high = ({k: pick(end[k] for end in ends) for k in ends[0]} for pick in (min, max))
     return Fit(name, data.form, _values(data.form, best), low, high, tuple(points),
                {label: _values(data.form, other) for label, other in others.items()}, level, special,

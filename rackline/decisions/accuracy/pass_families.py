@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rackline.decisions.accuracy.calibrating import Fitted, corrected, numbered
-from rackline.decisions.accuracy.families import names
+from rackline.decisions.accuracy.calibrating import Fitted, corrected
+from rackline.decisions.accuracy.families import PASSES, kind, names
 from rackline.decisions.accuracy.pass_groups import HELD, starts, wider
 from rackline.decisions.accuracy.sample import Sample
-from rackline.systems.logfit import LOOSE, Fit, fit
-from rackline.systems.pass_parts import PHASES
+from rackline.systems.logfit import LOOSE, Fit, fit, numbered
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +27,7 @@ class Judged:
 
 def is_pass(s: Sample) -> bool:
     """Whether a sample is of single passes."""
-    return s.family.split()[0] in PHASES
+    return kind(s.family) is PASSES
 
 
 def fit_passes(family: str, found: Sequence[Sample]) -> Fit | None:

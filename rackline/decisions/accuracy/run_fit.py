@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rackline.decisions.accuracy.calibrated_from import EACH
 from rackline.decisions.vllm_runs import asked, deployment_of
 from rackline.facts.calibration import Calibration, Family
 from rackline.facts.fact import Fact
@@ -14,6 +15,7 @@ from rackline.facts.machine import Machine
 from rackline.facts.micro import micro_groups
 from rackline.facts.vllm_logs import ServingRun, run_names, serving_run
 from rackline.systems.calibrated import CARDS, FAMILY, Calibrated, on_a_bus
+from rackline.systems.logfit import NINE_TENTHS
 from rackline.systems.parts import MICRO, PHYSICAL
 from rackline.systems.simulation import Requests, simulate
 
@@ -28,8 +30,6 @@ _NOISE = 0.05  # relative, of one request's times
 _COUNTS = 30.0  # requests that a run counts as: those in one pass err together
 # of logarithms: a derivative (wide: times jump where a request waits a pass more), furthest at once; steps; decrease
 _STEP, _MOVE, _MOST, _ENOUGH = 0.1, 0.4, 40, 1e-4
-_WIDE = 1.645  # standard deviations of a normal that hold 0.9
-_EACH = ("message", "layer", "pick", "sequence")
 
 
 def starts(by: Calibration) -> dict[str, float]:
@@ -48,9 +48,9 @@ def cards(by: Calibration, runs: Sequence[ServingRun]) -> Family:
     """The coefficients on a host's bus that the runs' logs make of the starts; intervals as wide as the pooled ones."""
     logs, covariance = fitted(np.log(list(starts(by).values())), runs)
     pooled, names = by.families[FAMILY], ", ".join(run.name for run in runs) or "no log"
-    wide = _WIDE * np.sqrt(np.diag(covariance))
+    wide = NINE_TENTHS * np.sqrt(np.diag(covariance))
     facts = {name: Fact(value=_round(np.exp(at)), low=_round(np.exp(at - far)), high=_round(np.exp(at + far)),
-                        unit="ratio", kind="derived", date=DATE, note="us" if name in _EACH else "",
+                        unit="ratio", kind="derived", date=DATE, note=EACH.get(name, ""),
                         source=f"micro-benchmarks and single decodes, moved by {names} through the simulation")
              for name, at, far in zip(SPREAD, logs, wide, strict=True)}
     return Family(coefficients=facts, rows=sum(len(run.trace) for run in runs), seen=pooled.unseen, near=pooled.unseen,

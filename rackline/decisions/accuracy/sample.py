@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from rackline.decisions.accuracy.settings import Like
 from rackline.facts.measurements import Measured
 
 TRAINING = "training"  # a family of its own: parts are those of a step
+FOLDS = 20  # in which configurations are left out for their own rows, each with all its repetitions
+MOST = 1000  # rows that correct others, evenly chosen where more are known: a solution takes their cube
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +47,8 @@ class Sample:
     def measurement(self) -> tuple[Any, ...]:
         """What several published figures may be of: a configuration as one source ran one version of it."""
         return (*self.configuration, self.like.version, self.like.source)
+
+
+def folds(found: Sequence[Sample]) -> dict[tuple[Any, ...], int]:
+    """The fold of each configuration among samples."""
+    return {configuration: i % FOLDS for i, configuration in enumerate(dict.fromkeys(s.configuration for s in found))}

@@ -8,10 +8,9 @@ from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_samples import of_passes
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import of_servers
-from rackline.decisions.accuracy.settings import Refused, Setting, setting
+from rackline.decisions.accuracy.settings import Refused, Setting, made_or_refused, setting
 from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_samples import measurements_of, of_training
-from rackline.errors import BadInput
 from rackline.facts.measurements import Measured
 
 SERVED = ("tpot", "ttft", "output_tokens_per_s", "output_tokens_per_s_per_gpu")
@@ -24,33 +23,27 @@ _UNITS = {**dict.fromkeys(("tpot", "ttft", "prompt_time", "token_time", "e2e_tim
 
 def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
     """The rows as samples, and those refused with the reason; of a training step one, however many its figures."""
-    found: list[Sample] = []
-    served: list[Setting] = []
     whole = list(rows)
     trained, refused = steps([row for row in whole if figure_of(row)])
-    for row in (row for row in whole if not figure_of(row)):
-        try:
-            _check(row)
-            if row.metric in SERVED:
-                served.append(setting(row))
-            else:
-                found.append(of_passes(row))
-        except Refused as reason:
-            refused.append((row, str(reason)))
-    return found + of_servers(served) + measurements_of(trained), refused
+    made, others = made_or_refused([row for row in whole if not figure_of(row)], _served_or_pass)
+    passes = [one for one in made if isinstance(one, Sample)]
+    served = [one for one in made if isinstance(one, Setting)]
+    return passes + of_servers(served) + measurements_of(trained), refused + others
+
+
+def _served_or_pass(row: Measured) -> Sample | Setting:
+    _check(row)
+    return setting(row) if row.metric in SERVED else of_passes(row)
 
 
 def steps(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
     """Rows of training steps as samples, one of each figure, and those refused with the reason."""
-    found: list[Sample] = []
-    refused: list[tuple[Measured, str]] = []
-    for row in rows:
-        try:
-            _check(row)
-            found.append(of_training(row))
-        except (Refused, BadInput) as reason:
-            refused.append((row, str(reason)))
-    return found, refused
+    return made_or_refused(rows, _step)
+
+
+def _step(row: Measured) -> Sample:
+    _check(row)
+    return of_training(row)
 
 
 def _check(row: Measured) -> None:

@@ -10,16 +10,21 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import COLUMNS
-from rackline.systems.logfit import Terms
+from rackline.systems.calibrated import FAMILY as PACE
+from rackline.systems.calibrated import FIRST, LOW, PROMPTS
+from rackline.systems.logfit import Smooth, Terms
 from rackline.systems.parts import MICRO, PARTS, PHYSICAL
 
-PACE = "tpot together"
+FIRST_FAMILIES = (FIRST, "ttft apart")
 ENGINES = ("vllm", "sglang", "tensorrt-llm")
-LOW = ("nvfp4", "mxfp4")  # formats of four bits that are computed in
 BURST = 20.0  # a burst of c clients waits (c - 1)/2 prompts on average, and is one tenth of the requests measured
 MILLI = 1e-3
 SERIES_POWER = 0.5  # a series' rows count as much as so large a power of their number, beside those of the others
 LOOSE, FIRM = 0.02, 2.0  # how hard a coefficient is held at its start, in rows; one that a group deviates by
+# how residuals of one series go together: spreads of logarithms
+OTHER = Smooth(0.25, 0.15, 0.15, 0.10, 0.05)
+SMOOTH = {PACE: Smooth(0.12, 0.12, 0.12, 0.05, 0.04),
+          **dict.fromkeys(FIRST_FAMILIES, Smooth(0.35, 0.25, 0.25, 0.15, 0.08))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +52,8 @@ _FORMATS = {f"{what} in {name}": 1.0 for what in ("products", "grouped") for nam
 _WAITS = ("pass", "start", "burst", "queue", "client", "memory")
 STARTS: dict[str, dict[str, float]] = {
     PACE: _TOKEN | _PROMPT | _LOW | _LAYERS, "queued": _TOKEN | _PROMPT | _LOW, "tpot apart": _TOKEN | _LOW,
-    "prompts": {"prompt": 1.5, **{name: _FIRST[name] for name in _WAITS}},
-    "ttft together": _FIRST | _OWN | _FORMATS, "ttft apart": _FIRST | _OWN | _FORMATS}
+    PROMPTS: {"prompt": 1.5, **{name: _FIRST[name] for name in _WAITS}},
+    **dict.fromkeys(FIRST_FAMILIES, _FIRST | _OWN | _FORMATS)}
 
 
 def coefficients(family: str) -> Coefficients:
@@ -80,14 +85,6 @@ class _Table:
         return Terms(np.column_stack(self.columns), np.stack(self.powers), weight)
 
 
-def terms(family: str, found: Sequence[Sample], pace: np.ndarray | None = None) -> Terms:
-    """The terms of samples of one family; pace: logarithms of the coefficients of PACE, for first tokens."""
-    if family in ("prompts", "ttft together", "ttft apart"):
-        assert pace is not None
-        return _prompts(found, pace) if family == "prompts" else _first_tokens(family, found, pace)
-    return _tokens(family, found)
-
-
 def _weight(found: Sequence[Sample]) -> np.ndarray:
     many = Counter(s.like.series for s in found)
     each = np.array([many[s.like.series] ** -SERIES_POWER for s in found])
@@ -104,7 +101,7 @@ _ONCE = ("weights", "experts", "message", "hop", "layer", "pick", "sequence")
 _IN_LOW = {"weights": "weights in 4 bits", "experts": "experts in 4 bits", "token": "token in 4 bits"}
 
 
-def _tokens(family: str, found: Sequence[Sample], mixed: bool = True) -> Terms:
+def tokens(family: str, found: Sequence[Sample], pace: None = None, mixed: bool = True) -> Terms:
     """Terms of the time per output token: a decoding pass, and the prompts that ride on it (mixed)."""
     table, share = _Table(tuple(STARTS[family])), np.array([s.share if mixed else 0.0 for s in found])
     low = np.array([s.stored in LOW for s in found], dtype=float)
@@ -131,18 +128,19 @@ def _engines(found: Sequence[Sample], name: str) -> list[tuple[np.ndarray, tuple
 
 def token_seconds(found: Sequence[Sample], pace: np.ndarray, mixed: bool = True) -> np.ndarray:
     """Seconds of a token of each sample at the pace of PACE's coefficients (logarithms)."""
-    return _tokens(PACE, found, mixed).each(pace).sum(1)
+    return tokens(PACE, found, mixed=mixed).each(pace).sum(1)
 
 
 _WORK = ("products", "grouped", "scores", "network", "token", "routed")
 _COLUMN = {"products": "product work", "grouped": "expert work", "scores": "score work"}
 
 
-def _first_tokens(family: str, found: Sequence[Sample], pace: np.ndarray) -> Terms:
+def first_tokens(family: str, found: Sequence[Sample], pace: np.ndarray) -> Terms:
     """Terms of the time to first token: the prompt's work and launches, a pass, those ahead of it, room in memory.
 
-    Clients that start at once make a burst that is one tenth of the requests: (c - 1)/20 prompts on average. Where the
-    memory holds fewer than the clients, a request waits for one of those to end.
+    pace: logarithms of PACE's coefficients. Clients that start at once make a burst that is one tenth of the requests:
+    (c - 1)/20 prompts on average. Where the memory holds fewer than the clients, a request waits for one of those to
+    end.
     """
     table = _Table(tuple(STARTS[family]))
     clients = np.array([s.clients for s in found])
@@ -162,9 +160,9 @@ def _first_tokens(family: str, found: Sequence[Sample], pace: np.ndarray) -> Ter
     return table.terms(_weight(found))
 
 
-def _prompts(found: Sequence[Sample], pace: np.ndarray) -> Terms:
+def prompts(family: str, found: Sequence[Sample], pace: np.ndarray) -> Terms:
     """Terms of the time to first token in times of a pass over the prompt, at the pace of the tokens."""
-    table = _Table(tuple(STARTS["prompts"]))
+    table = _Table(tuple(STARTS[family]))
     clients = np.array([s.clients for s in found])
     alone = token_seconds([replace(s, decode=s.prompt, share=0.0) for s in found], pace)
     table.add(alone, "prompt")

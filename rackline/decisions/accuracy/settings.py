@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from rackline.errors import BadInput
 from rackline.facts.hardware import machine as named_machine
@@ -16,7 +17,7 @@ from rackline.facts.machine import Machine
 from rackline.facts.measured_things import measured_machine, model_name
 from rackline.facts.measurements import Measured
 from rackline.facts.model import Model
-from rackline.facts.models import model, model_aliases, model_names
+from rackline.facts.models import model
 from rackline.systems.layout import Layout
 from rackline.systems.memory import usable_bytes, weight_bytes
 
@@ -35,6 +36,22 @@ _SAID = (*INFERENCEX, "NVIDIA aiconfigurator")  # who measured, where notes of a
 
 class Refused(ValueError):
     """Why a row cannot be predicted."""
+
+
+Made = TypeVar("Made")
+
+
+def made_or_refused(rows: Iterable[Measured],
+                    make: Callable[[Measured], Made]) -> tuple[list[Made], list[tuple[Measured, str]]]:
+    """What is made of each row, and the rows of which nothing can be with the reason."""
+    made: list[Made] = []
+    refused: list[tuple[Measured, str]] = []
+    for row in rows:
+        try:
+            made.append(make(row))
+        except (Refused, BadInput) as reason:
+            refused.append((row, str(reason)))
+    return made, refused
 
 
 @dataclass(frozen=True)
@@ -121,9 +138,6 @@ def _clients(row: Measured) -> float:
 def known_model(row: Measured) -> str:
     """The bundled name of a row's model; Refused where there is none."""
     name = model_name(row)
-    lowered = row.model.lower().rpartition("/")[2]
-    if name is None and lowered in {*model_names(), *model_aliases()}:
-        name = lowered
     if name is None:
         raise Refused(f"no bundled model {row.model}" if row.model else "model not stated")
     return name
@@ -156,8 +170,6 @@ def served_model(row: Measured) -> Model:
 
 @cache
 def _in_formats(name: str, weights: str, kv: str | None) -> Model:
-    from dataclasses import replace
-
     plain = model(name)
     wanted = _WEIGHTS[weights]
     if wanted is None or (plain.formats["experts"] == "mxfp4" and wanted in ("nvfp4", "mxfp4", "fp8")):

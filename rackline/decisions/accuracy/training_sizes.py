@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rackline.decisions.accuracy.predicted import Predicted
-from rackline.decisions.accuracy.settings import Like, Refused, engine_of
+from rackline.decisions.accuracy.settings import Like, Refused, engine_of, made_or_refused
 from rackline.decisions.accuracy.training_settings import LENGTH, trained_model
-from rackline.errors import BadInput
 from rackline.facts.measurements import Measured
 from rackline.facts.model import Model
 from rackline.physics import training as physics
@@ -22,14 +21,7 @@ _KILO = 1e3
 
 def derived(rows: Sequence[Measured]) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     """Bytes of activations and state, FLOPs and cached bytes a token: figures that sizes alone give."""
-    made: list[Predicted] = []
-    refused: list[tuple[Measured, str]] = []
-    for row in rows:
-        try:
-            made.append(_derived(row))
-        except (Refused, BadInput) as reason:
-            refused.append((row, str(reason)))
-    return made, refused
+    return made_or_refused(rows, _derived)
 
 
 def _derived(row: Measured) -> Predicted:

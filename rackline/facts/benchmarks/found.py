@@ -16,8 +16,6 @@ LONGEST_TEXT = 300  # characters of a name in a file
 LARGEST = 1e15
 SECONDS = (1e-9, 1e7)  # a latency outside is a mistake
 RATE = (1e-9, 1e12)
-# latencies in the order of their sizes, so that a unit mixed up shows
-LATENCIES = ("tpot", "itl", "ttft", "e2e")
 
 
 class Skipped(NamedTuple):

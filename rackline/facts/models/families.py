@@ -35,7 +35,6 @@ class Family:
     sinks: bool = False  # one learned logit per head
     output_gate: bool = False  # the query projection also makes a gate of the same width
     router_bias: bool = False  # one number per expert added to choose experts
-    mlp_first: str = "moe"  # what a layer's feed-forward is when experts are given
     mtp: int = 0  # multi-token-prediction modules where the file does not say
     positions: int = -1  # learned positions: extra rows beyond max_position_embeddings; -1: none
     embedding_norm: bool = False

@@ -15,7 +15,6 @@ _LARGEST = {"hidden_size": 1 << 20, "num_hidden_layers": 10_000, "num_attention_
             "intermediate_size": 10**8, "moe_intermediate_size": 10**8, "num_experts": 10**5,
             "num_nextn_predict_layers": 64, "index_topk": 10**10}
 _LARGEST_OTHER = 10**8
-_MISSING: Any = object()
 
 
 @dataclass

@@ -73,6 +73,13 @@ def test_the_errors_of_a_table_stay_each_shape_predicted_without_itself(name, mi
     assert fmean(errors) < mean
 
 
+def test_half_of_the_products_of_a_shape_not_seen_are_within_a_tenth():
+    special = [group for group in micro_groups().values() if group.form == "gemm" and group.count > 100
+               and re.search(r" on \S*\d", group.name)]
+    assert len(special) == 17
+    assert {group.name for group in special if group.left_out[0] > 0.1} == set()
+
+
 def test_ninety_per_cent_intervals_hold_nine_in_ten_of_every_table():
     for name, found in PREDICTED.items():
         held = fmean(one.low <= one.row.value <= one.high for one in found)
