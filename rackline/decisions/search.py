@@ -130,7 +130,8 @@ def search(question: Search, candidates: Sequence[Layout], modes: Sequence[str])
 
 def batches(question: Search, layout: Layout) -> np.ndarray:
     """Batches to try, shape (layouts, resolution): powers of two below one sequence a rank, then its multiples."""
-    most = largest_batch(question.server.model, question.server.machine, layout, question.work.held)
+    most = largest_batch(question.server.model, question.server.machine, layout, question.work.held,
+                         question.server.usable)
     most = np.maximum(np.minimum(most, question.targets.batch), 1.0)
     unit = (layout.data * layout.pipeline).astype(float)
     steps = np.geomspace(1.0, np.maximum(most / unit, 1.0).ravel(), question.resolution).T

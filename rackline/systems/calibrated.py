@@ -11,7 +11,8 @@ import numpy as np
 from rackline.facts.calibration import Band, Calibration, Family, calibration
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
-from rackline.systems.clock import RESOURCES, PassTime, Roofline, TermTime
+from rackline.systems.clock import RESOURCES, Clock, PassTime, Roofline, Stretched, TermTime
+from rackline.systems.memory import USABLE, USED
 from rackline.systems.parts import MICRO, PHYSICAL, memory_part
 from rackline.systems.shares import DATASHEET, measured_shares
 from rackline.systems.work import Work
@@ -125,6 +126,15 @@ def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:
 def on_a_bus(machine: Machine) -> bool:
     """Whether a machine's chips meet over the host's bus."""
     return machine.scale_up is not None and machine.scale_up.kind == "host"
+
+
+def usable(clock: Clock, machine: Machine) -> Fact:
+    """The share of a chip's memory for weights and caches: engines' own where measurements time the passes.
+
+    Ignores: that cards, which are smaller, leave more of it to activations: theirs is the share of every other clock.
+    """
+    inner = clock.clock if isinstance(clock, Stretched) else clock
+    return USED if isinstance(inner, Calibrated) and not on_a_bus(machine) else USABLE
 
 
 def at_the_ends(clock: Calibrated, dimensions: int) -> Calibrated:

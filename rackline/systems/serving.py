@@ -10,6 +10,7 @@ import numpy as np
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
+from rackline.systems.calibrated import usable
 from rackline.systems.clock import Clock, PassTime, Roofline, pass_time
 from rackline.systems.layout import Layout
 from rackline.systems.memory import cache_bytes
@@ -95,6 +96,11 @@ class Server:
     def prompt_factor(self) -> float:
         """How many times as long as its passes a prompt takes until its first token, where the clock knows it."""
         return getattr(self.clock, "prompt_factor", 1.0)
+
+    @property
+    def usable(self) -> float:
+        """The share of a chip's memory that weights and caches may take."""
+        return usable(self.clock, self.machine).value
 
     def passed(self, layout: Layout, pass_: Pass) -> PassTime:
         """One micro-batch on one stage."""
