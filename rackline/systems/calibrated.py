@@ -18,6 +18,7 @@ from rackline.systems.shares import DATASHEET, measured_shares
 from rackline.systems.work import Work
 
 Number = Any
+MILLI = 1e-3
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
 FIRST = "ttft together"  # first tokens of those engines
 PROMPTS = "prompts"  # the same first tokens, in times of what a pass over the prompt takes
@@ -59,6 +60,18 @@ class Calibrated:
         """How many times as long as its passes a prompt was found to take until its first token; at least 1."""
         known = self.families[PROMPTS].coefficients if PROMPTS in self.families else {}
         return max(1.0, known["prompt"].value) if "prompt" in known else 1.0
+
+    def waiting(self, step: Number, sequences: Number) -> Number | None:
+        """Seconds that first tokens were found to wait beside prompts, with so many sequences at once; None: unknown.
+
+        Eq: t = pass*step + start + client*sequences
+        step: seconds of a decoding pass. None where no first tokens were measured.
+        """
+        if PROMPTS not in self.families:
+            return None
+        known = self.families[PROMPTS].coefficients
+        of = lambda name: known[name].value if name in known else 0.0  # noqa: E731
+        return of("pass") * step + MILLI * of("start") + MICRO * of("client") * sequences
 
     def on(self, machine: Machine) -> Calibrated:
         """The clock with the coefficients that count on a machine."""

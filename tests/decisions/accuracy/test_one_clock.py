@@ -10,6 +10,7 @@ from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.samples import samples
 from rackline.decisions.accuracy.served_families import PACE, token_seconds
 from rackline.decisions.accuracy.settings import Setting, setting
+from rackline.decisions.intervals import around_pass
 from rackline.facts.calibration import calibration
 from rackline.facts.hardware import machine
 from rackline.facts.models import model
@@ -98,3 +99,35 @@ def test_on_a_hosts_bus_a_pass_is_the_coefficients_of_cards_times_the_datasheets
     expected = sum(cards[part].value * float(each[part]) for part in PARTS if part in cards)
     assert float(pass_time(model(name), box, layout, decode(16.0, 2000.0), calibrated("vllm")).time) == pytest.approx(
         expected, rel=1e-9)
+
+
+def inside(every: int = 1) -> dict[str, tuple[int, float]]:
+    """Of measured tokens and first tokens, how many and the share that lies in the interval that a plan gives.
+
+    Each layout as measured, at as many sequences as clients, where their memory holds them all.
+    """
+    rows = [row for row in bundled().rows if row.metric in ("tpot", "ttft") and not row.flag]
+    found, _ = samples(rows[::every])
+    kept: dict[str, list[bool]] = {"tpot": [], "ttft": []}
+    for s in found:
+        if s.like.mode != "together" or s.clients > s.running:
+            continue
+        one = setting(s.row)
+        server, lengths, micro = served(one), work(one), s.running / one.layout.pipeline
+        decoding = decode_time(server, one.layout, lengths, s.running)
+        value = float(getattr(together(server, one.layout, lengths, s.running, CHUNK, decoding), s.row.metric))
+        passed = (lengths.decoding(micro) + lengths.prompting(micro / one.output) if s.row.metric == "tpot"
+                  else lengths.prompting(one.layout.data * 1.0))
+        around = around_pass(server, one.layout, passed, s.family)
+        assert around is not None
+        if np.isfinite(value):
+            kept[s.row.metric].append(float(around.low(value)) <= s.seconds <= float(around.high(value)))
+    return {metric: (len(held), float(np.mean(held))) for metric, held in kept.items()}
+
+
+def test_a_plans_intervals_hold_nine_of_ten_tokens_and_most_first_tokens():
+    """First tokens were published with the burst in which all clients start; a plan's are of a steady state."""
+    found = inside(every=8)
+    assert min(n for n, _ in found.values()) > 150
+    assert 0.85 <= found["tpot"][1] <= 0.98
+    assert 0.75 <= found["ttft"][1] <= 0.95
