@@ -144,10 +144,12 @@ def on_a_bus(machine: Machine) -> bool:
 def usable(clock: Clock, machine: Machine) -> Fact:
     """The share of a chip's memory for weights and caches: engines' own where measurements time the passes.
 
-    Ignores: that cards, which are smaller, leave more of it to activations: theirs is the share of every other clock.
+    What was measured is of chips in servers, on networks of their own. Cards leave more of their smaller memory to
+    activations, and chips alone more to their host: theirs is every other clock's share.
     """
     inner = clock.clock if isinstance(clock, Stretched) else clock
-    return USED if isinstance(inner, Calibrated) and not on_a_bus(machine) else USABLE
+    own = machine.scale_up is not None and not on_a_bus(machine)
+    return USED if isinstance(inner, Calibrated) and own else USABLE
 
 
 def at_the_ends(clock: Calibrated, dimensions: int) -> Calibrated:

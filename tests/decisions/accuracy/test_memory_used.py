@@ -34,8 +34,8 @@ def test_rows_whose_clients_all_fit_say_nothing_of_memory():
 @pytest.mark.parametrize(("clock", "on", "share"), [
     (Roofline(), "dgx-h100", USABLE), (calibrated("vllm"), "dgx-h100", USED), (calibrated(), "gb200-nvl72", USED),
     (Stretched(calibrated(), 2.0), "dgx-h100", USED), (Stretched(Roofline(), 2.0), "dgx-h100", USABLE),
-    (calibrated("vllm"), "rtx-4090", USABLE)])
-def test_engines_own_share_counts_under_the_clock_of_measurements_alone_and_not_on_cards(clock, on, share):
+    (calibrated("vllm"), "rtx-4090", USABLE), (calibrated(), "m2-ultra", USABLE)])
+def test_engines_own_share_counts_in_servers_under_the_clock_of_measurements(clock, on, share):
     assert usable(clock, machine(on)) is share
 
 
