@@ -8,7 +8,7 @@ from typing import Any
 from rackline import units
 from rackline.decisions import plan_intervals
 from rackline.decisions.answer import Column, Table
-from rackline.decisions.intervals import Around
+from rackline.decisions.intervals import Around, of_simulated_prompts
 from rackline.decisions.planned import CONFIRMED, Confirmed, Planned
 
 
@@ -21,6 +21,8 @@ def table(planned: Planned) -> Iterator[Table]:
     columns = (Column("layout"), Column("mode"), *_titles("per token", "", wide), *_titles("first token", " ", wide),
                Column("sustained requests/s", "count"), Column("$/Mtok out, sustained", "dollars"),
                Column("targets at the mean"))
+    server, first = planned.question.server, "time_to_first_token"
+    moved = [one | {first: of_simulated_prompts(one[first], server)} if first in one else one for one in moved]
     rows = tuple(_row(c, one) for c, one in zip(planned.confirmed, moved, strict=True))
     yield Table("Simulated on the trace", columns, rows, "simulated")
 

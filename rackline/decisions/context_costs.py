@@ -57,7 +57,7 @@ class Curve:
 def curve(name: str, server: Server, price: Fact, contexts: np.ndarray) -> Curve:
     """The curve of one model on one machine."""
     model, machine = server.model, server.machine
-    fitting = [x for x in layouts(model, machine) if not why_not(model, machine, x, float(contexts[0]))]
+    fitting = [x for x in layouts(model, machine) if not why_not(model, machine, x, float(contexts[0]), server.usable)]
     fitting = _busy(fitting, machine.chips)
     best = {kind: np.full(contexts.size, np.inf) for kind in ("decode", "prefill")}
     chosen = {kind: np.zeros(contexts.size, dtype=int) for kind in best}

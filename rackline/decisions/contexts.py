@@ -15,6 +15,7 @@ from rackline.decisions.context_kinds import variants
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.money import chip_price
 from rackline.facts.fact import Fact
+from rackline.systems.calibrated import usable
 from rackline.systems.serving import Server
 
 SHORT, LONG = 8e3, 1e8  # tokens
@@ -46,7 +47,8 @@ def answer(q: Any) -> Answer:
     model = q.model.with_formats(weights=q.weights, kv=q.kv)
     own = curve(model.name, Server(model, q.on, clock), price, contexts)
     if not np.isfinite(own.cost[0]):
-        return contexts_view.fits_nowhere(q, contexts[0], what_would_fit(model, q.on, float(contexts[0])))
+        changes = what_would_fit(model, q.on, float(contexts[0]), usable(clock, q.on).value)
+        return contexts_view.fits_nowhere(q, contexts[0], changes)
     others = tuple(curve(other.name, Server(other, q.on, clock), price, contexts)
                    for other in (beside.with_formats(weights=q.weights, kv=q.kv) for beside in q.beside or ()))
     kinds = tuple(curve(f"{model.name} with {kind}", Server(changed, q.on, clock), price, contexts)

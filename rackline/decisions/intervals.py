@@ -127,6 +127,12 @@ def _of(fact: Fact) -> Ends:
     return float(np.log(max(low, 1e-3 * fact.value) / fact.value)), float(np.log(high / fact.value))
 
 
+def of_simulated_prompts(around: Around, server: Server) -> Around:
+    """About a first token that is simulated with its prompt's passes alone: prompts were found to take longer."""
+    low, high = around.residuals
+    return replace(around, residuals=(low, high + float(np.log(server.prompt_factor))))
+
+
 def figure(value: float, around: Around) -> dict[str, Any]:
     """A figure with its interval and what makes it, for --json; of the causes the factors low and high."""
     causes = {cause: {"low": float(np.exp(low)), "high": float(np.exp(high))}

@@ -54,7 +54,7 @@ def operating_point(case: Case, context: float) -> dict[str, Any]:
 def point(case: Case, batch: float, context: float) -> dict[str, Any]:
     """One batch with everything that goes with it; it may ask for more memory than there is (memory_share above 1)."""
     step = case.step(batch, context)
-    held = memory(case.server.model, case.server.machine, case.layout, batch, context)
+    held = memory(case.server.model, case.server.machine, case.layout, batch, context, case.server.usable)
     used = utilisation(case, batch, context)
     return {"batch": batch, "interval": float(step.time), "lower": float(step.lower), "upper": float(step.upper),
             "kv_bytes": float(held.cache + held.state), "weight_bytes": float(held.weights),

@@ -78,7 +78,7 @@ def service(server: Server, context: float, price: Fact, drafted: int, acceptanc
     """The frontier of a machine; without points where nothing fits."""
     case = Case(server, Layout(), "verify" if drafted else "decode", float(drafted), price)
     model, machine = server.model, server.machine
-    fitting = [x for x in layouts(model, machine) if not why_not(model, machine, x, context)]
+    fitting = [x for x in layouts(model, machine) if not why_not(model, machine, x, context, server.usable)]
     kept: dict[int, Point] = {}
     for start in range(0, len(fitting), _GROUP):
         for point in _cheapest(case, context, acceptance, fitting[start : start + _GROUP]):

@@ -14,6 +14,7 @@ from rackline.decisions.money import chip_price
 from rackline.errors import BadInput
 from rackline.facts.fact import Fact
 from rackline.physics import operating
+from rackline.systems.calibrated import usable
 from rackline.systems.serving import Server
 
 ACCEPTANCE = Fact(value=0.8, unit="ratio", kind="assumed", low=0.6, high=0.9, date="2026-11-21",
@@ -73,7 +74,7 @@ def answer(q: Any) -> Answer:
             elif not drafted:
                 left_out.append(machine.title)
     if q.on.title in left_out:
-        return modes_view.fits_nowhere(q, what_would_fit(model, q.on, q.context))
+        return modes_view.fits_nowhere(q, what_would_fit(model, q.on, q.context, usable(clock, q.on).value))
     chip = q.on.chip
     limit = q.standard or float(operating.drain_time(chip.memory_capacity.value, chip.memory_bandwidth.value))
     ends = tuple(_ends(one, limit) for one in found)

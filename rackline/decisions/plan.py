@@ -31,7 +31,8 @@ def answer(q: Any) -> Answer:
     question = Search(Server(model, q.on, clock_of(q)), work, targets, q.goal)
     fitting, infeasible = _sorted_out(question)
     if not fitting:
-        return plan_view.fits_nowhere(question, infeasible, what_would_fit(model, q.on, work.longest))
+        changes = what_would_fit(model, q.on, work.longest, question.server.usable)
+        return plan_view.fits_nowhere(question, infeasible, changes)
     modes = ("decode",) if decode_only(q) else MODES[q.mode]
     found = search(question, fitting, modes)
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, infeasible, found,
@@ -74,7 +75,8 @@ def _sorted_out(question: Search) -> tuple[list[Layout], list[tuple[Layout, tupl
     """The layouts that fit, and the others with every reason."""
     fitting, infeasible = [], []
     for layout in layouts(question.server.model, question.server.machine):
-        reasons = why_not(question.server.model, question.server.machine, layout, question.work.longest)
+        server = question.server
+        reasons = why_not(server.model, server.machine, layout, question.work.longest, server.usable)
         if reasons:
             infeasible.append((layout, reasons))
         else:

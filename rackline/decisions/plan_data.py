@@ -35,7 +35,7 @@ def option(planned: Planned, o: Option) -> dict[str, Any]:
     timed = average_pass(q.server, work, o)
     best_lever = levers(q.server, work, o)[0]
     cost = planned.cost(o)
-    held = memory(q.server.model, q.server.machine, o.layout, o.batch, work.held)
+    held = memory(q.server.model, q.server.machine, o.layout, o.batch, work.held, q.server.usable)
     return {
         "name": o.layout.name() + (f" ← {o.prefill.name()}" if o.prefill else ""), "mode": o.mode,
         "layout": sizes(o.layout), "prefill_layout": sizes(o.prefill) if o.prefill else None,

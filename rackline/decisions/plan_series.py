@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from rackline.decisions import clocks
 from rackline.decisions.accuracy.calibrated_from import predictions
-from rackline.decisions.accuracy.judging import known
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.samples import samples
@@ -17,8 +17,9 @@ from rackline.decisions.accuracy.settings import setting
 from rackline.decisions.answer import Answer, Column, Table
 from rackline.decisions.planned import Planned
 from rackline.decisions.search import Option
-from rackline.facts.measured_things import measured_chip
+from rackline.facts.measured_things import measured_chip, model_name
 from rackline.facts.measurements import Load, Measured, Sizes
+from rackline.facts.observations import bundled
 from rackline.systems.calibrated import FAMILY
 
 _METRICS = {"tpot": "time_per_output_token", "ttft": "time_to_first_token"}
@@ -48,9 +49,15 @@ def _series(q: Any, planned: Planned) -> Sample | None:
     if not clocks.is_calibrated(q) or not clocks.rests_on(q, model)["series"]:
         return None
     precisions = clocks.precisions(q, model)
-    own = [s for s in known() if s.family == FAMILY and not s.like.flag and s.like.precision in precisions
+    own = [s for s in _known(model.name) if s.family == FAMILY and not s.like.flag and s.like.precision in precisions
            and (s.like.model, measured_chip(s.like.chip), s.like.engine) == (model.name, chip, engine)]
     return max(own, key=lambda s: [int(n) for n in re.findall(r"\d+", s.like.version)], default=None)
+
+
+@cache
+def _known(name: str) -> tuple[Sample, ...]:
+    """The bundled times of a model's tokens and first tokens; a series is corrected by its own rows alone."""
+    return tuple(samples(row for row in bundled().rows if row.metric in _METRICS and model_name(row) == name)[0])
 
 
 def _predicted(q: Any, planned: Planned, like: Sample, options: Sequence[Option]) -> dict[int, _Found]:
@@ -64,7 +71,7 @@ def _predicted(q: Any, planned: Planned, like: Sample, options: Sequence[Option]
     rows = [_row(like.row, name, metric, options[i], (work.input, work.output)) for name, (i, metric) in asked.items()]
     given, _ = samples(rows)
     found: dict[int, _Found] = {}
-    for one in predictions(clocks.calibration_of(q), known(), given):
+    for one in predictions(clocks.calibration_of(q), _known(like.like.model), given):
         i, metric = asked[one.row.id]
         found.setdefault(i, {})[metric] = one
     return found

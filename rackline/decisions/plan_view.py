@@ -162,8 +162,8 @@ def _notes(planned: Planned) -> Iterator[str]:
         yield ("A bound, not a forecast: datasheet rates, no overhead but network latency; engines run 1.5–5× above "
                "it. Per token: kernels one after the other, each overlapping its own arithmetic and memory.")
     elif q.server.prompt_factor > 1.0:
-        yield (f"First tokens: {q.server.prompt_factor:.3g}× the prompt's passes, as those that were measured took; "
-               "clients that start all at once wait longer.")
+        yield (f"First tokens: {q.server.prompt_factor:.3g}× the prompt's passes, and what those that were measured "
+               "waited for beside them (decoding passes, the server); clients that start all at once wait longer.")
     if not np.isfinite(q.targets.tpot) and planned.request.goal in ("price", "throughput"):
         yield "No target for the time per token was given: the cheapest way, however slow for one user (see --tpot)."
     yield f"Chip-hour at {planned.price.shown()}: {planned.price.source}. Idle chips are paid for."

@@ -86,8 +86,8 @@ def limits(planned: Planned) -> dict[str, Any]:
     """The largest number of sequences and the longest context that any fitting layout can hold."""
     server, work = planned.question.server, planned.question.work
     grid = stacked(planned.fitting)
-    batch = (largest_batch(server.model, server.machine, grid, work.held) * grid.replicas).ravel()
-    context = largest_context(server.model, server.machine, grid, 1.0).ravel()
+    batch = (largest_batch(server.model, server.machine, grid, work.held, server.usable) * grid.replicas).ravel()
+    context = largest_context(server.model, server.machine, grid, 1.0, server.usable).ravel()
     most, longest = int(np.argmax(batch)), int(np.argmax(context))
     limit = server.model.max_context
     return {

@@ -13,7 +13,7 @@ from rackline.decisions.pools import GROUP, PROMPTS, Pool, Split, prefill_pools,
 from rackline.systems.layout import Layout
 from rackline.systems.memory import largest_batch
 from rackline.systems.placing import stacked
-from rackline.systems.serving import Operating, Server, Workload, decode_time, together
+from rackline.systems.serving import Operating, Server, Workload, arriving_time, decode_time, together
 
 CHUNKS = (512.0, 2048.0, 8192.0)  # prompt tokens a rank adds to a pass: small keeps tokens steady, large fills faster
 BINS = 240  # of log time per output token, for the frontier
@@ -130,7 +130,8 @@ def search(question: Search, candidates: Sequence[Layout], modes: Sequence[str])
 
 def batches(question: Search, layout: Layout) -> np.ndarray:
     """Batches to try, shape (layouts, resolution): powers of two below one sequence a rank, then its multiples."""
-    most = largest_batch(question.server.model, question.server.machine, layout, question.work.held)
+    most = largest_batch(question.server.model, question.server.machine, layout, question.work.held,
+                         question.server.usable)
     most = np.maximum(np.minimum(most, question.targets.batch), 1.0)
     unit = (layout.data * layout.pipeline).astype(float)
     steps = np.geomspace(1.0, np.maximum(most / unit, 1.0).ravel(), question.resolution).T
@@ -146,8 +147,9 @@ def _timed(question: Search, group: list[Layout], pools: list[Pool], modes: Sequ
     batch = batches(question, layout)
     decode = decode_time(question.server, layout, question.work, batch)
     if "together" in modes:
+        arriving = arriving_time(question.server, layout, question.work, batch)
         for chunk in CHUNKS:
-            point = together(question.server, layout, question.work, batch, chunk, decode)
+            point = together(question.server, layout, question.work, batch, chunk, decode, arriving)
             yield Tried("together", chunk, group, batch, point, point.rate * layout.replicas)
     rate, ones = batch / question.work.output / decode, np.ones_like(decode)
     if "apart" in modes and pools:

@@ -18,6 +18,7 @@ from rackline.facts.machine import Machine
 from rackline.facts.model import Model
 from rackline.facts.traces import Trace, quantiles
 from rackline.systems.layout import Layout
+from rackline.systems.memory import USABLE
 from rackline.systems.placing import layouts, why_not
 from rackline.systems.serving import Kind, Server, Workload
 from rackline.systems.simulation.records import Deployment, Limits
@@ -49,6 +50,7 @@ class NoRoom:
     model: Model
     machine: Machine
     reasons: tuple[tuple[Layout, tuple[str, ...]], ...]
+    usable: float = USABLE.value  # share of the memory for weights and caches
 
 
 def case(q: Any) -> Case | NoRoom:
@@ -94,19 +96,20 @@ def _check_context(model: Model, given: Offered) -> None:
 
 def _layout(q: Any, model: Model, given: Offered, targets: Targets) -> tuple[Layout, str] | NoRoom:
     """The layout asked for, or plan's best for these lengths, with a note that says which."""
+    server = Server(model, q.on, clock_of(q))
+    held = lambda x: why_not(model, q.on, x, 1.0, server.usable)  # noqa: E731
     if q.layout is not None:
         chosen, note = q.layout, ""
     else:
-        work = workload(given.trace)
-        fitting = [x for x in layouts(model, q.on) if not why_not(model, q.on, x, 1.0)]
+        fitting = [x for x in layouts(model, q.on) if not held(x)]
         if not fitting:
-            return NoRoom(model, q.on, tuple((x, why_not(model, q.on, x, 1.0)) for x in layouts(model, q.on)))
-        chosen, note = _planned(Search(Server(model, q.on, clock_of(q)), work, targets, resolution=RESOLUTION), fitting)
+            return NoRoom(model, q.on, tuple((x, held(x)) for x in layouts(model, q.on)), server.usable)
+        chosen, note = _planned(Search(server, workload(given.trace), targets, resolution=RESOLUTION), fitting)
     chosen = chosen if q.replicas is None else replace(chosen, replicas=q.replicas)
     used = [x for x in (chosen, q.prefill_layout) if x is not None]
-    reasons = tuple((x, why) for x in used if (why := why_not(model, q.on, x, 1.0)))
+    reasons = tuple((x, why) for x in used if (why := held(x)))
     if reasons:
-        return NoRoom(model, q.on, reasons)
+        return NoRoom(model, q.on, reasons, server.usable)
     if sum(int(x.chips) for x in used) > q.on.chips:
         raise BadInput("--prefill-layout", f"must leave chips for --layout: {q.on.chips} in all",
                        f"{' and '.join(x.name() for x in used)}")
@@ -116,7 +119,8 @@ def _layout(q: Any, model: Model, given: Offered, targets: Targets) -> tuple[Lay
 def _planned(question: Search, fitting: list[Layout]) -> tuple[Layout, str]:
     if len(fitting) == 1:
         return fitting[0], ""
-    fits = [x for x in fitting if not why_not(question.server.model, question.server.machine, x, question.work.longest)]
+    server = question.server
+    fits = [x for x in fitting if not why_not(server.model, server.machine, x, question.work.longest, server.usable)]
     found = search(question, fits or fitting, ("together",))
     if not found.options:
         question = replace(question, targets=Targets())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rackline.decisions import simulated
-from rackline.decisions.intervals import Around, around_pass, figure
+from rackline.decisions.intervals import Around, around_pass, figure, of_simulated_prompts
 from rackline.decisions.simulate_case import Case
 from rackline.decisions.simulate_data import Simulated, summed
 from rackline.decisions.simulate_explain import mean_pass
@@ -78,8 +78,7 @@ def between(found: Simulated, seed: int) -> Between | None:
     passes, first = (around_pass(server, d.layout, pass_, family) for family in ("tpot together", "ttft together"))
     if passes is None or first is None:
         return None
-    low, high = first.residuals  # prompts were found to take longer than the passes that they are simulated with
-    first = replace(first, residuals=(low, high + float(np.log(server.prompt_factor))))
+    first = of_simulated_prompts(first, server)
     edges = [_edge(found, float(np.exp(end)), seed) for end in passes.ends]
     return Between(found, passes, first, tuple(edges)) if None not in edges else None  # type: ignore[arg-type]
 

@@ -202,8 +202,8 @@ def no_room(found: NoRoom, question: str = "simulate") -> Answer:
     """The answer where the model fits on no layout asked for: why, and what would change that."""
     model, machine = found.model, found.machine
     first, reasons = min(found.reasons, key=lambda entry: float(weight_bytes(model, entry[0])))
-    elsewhere = fits(model, machine, 1.0)
-    remedies = ("another layout on the same chips",) if elsewhere else what_would_fit(model, machine, 1.0)
+    elsewhere = fits(model, machine, 1.0, found.usable)
+    remedies = ("another layout on the same chips",) if elsewhere else what_would_fit(model, machine, 1.0, found.usable)
     return Answer(question, f"{model.name} does not fit on {machine.title} as {first.name()}: {reasons[0]}.",
                   "derived", feasible=False,
                   reasons=(*(f"would fit with {r}" for r in remedies),

@@ -9,6 +9,7 @@ from rackline.decisions.answer import Answer
 from rackline.decisions.fitting import what_would_fit
 from rackline.decisions.step_case import asked, choose, point
 from rackline.decisions.stepped import gather
+from rackline.systems.calibrated import usable
 
 
 def answer(q: Any) -> Answer:
@@ -18,7 +19,8 @@ def answer(q: Any) -> Answer:
     choice = choose(q, points)
     if choice.case is None:
         model = q.model.with_formats(weights=q.weights, kv=q.kv)
-        return step_view.fits_nowhere(q, points, choice.reasons, what_would_fit(model, q.on, points.context))
+        changes = what_would_fit(model, q.on, points.context, usable(clocks.clock_of(q), q.on).value)
+        return step_view.fits_nowhere(q, points, choice.reasons, changes)
     case, batch = choice.case, point(choice.case, points)
     if batch > case.largest_batch(points.context):
         return step_view.batch_too_large(case, points, batch)

@@ -97,7 +97,7 @@ def _given(start: Case, layout: Layout, points: Asked) -> Choice:
     server = start.server
     if layout.replicas == 1:
         layout = replace(layout, replicas=max(1, server.machine.chips // layout.replica))
-    reasons = why_not(server.model, server.machine, layout, points.context)
+    reasons = why_not(server.model, server.machine, layout, points.context, server.usable)
     if reasons:
         return Choice(None, reasons=tuple(f"{layout.name()}: {reason}" for reason in reasons))
     return Choice(replace(start, layout=layout), "Layout as asked, its replicas filling the machine.")
@@ -111,7 +111,7 @@ def _best(start: Case, points: Asked) -> Choice:
     reasons: list[str] = []
     for _, same in groupby(found, key=lambda x: x.replicas):
         for layout in _ranked(start, list(same), points):
-            why = why_not(start.server.model, start.server.machine, layout, points.context)
+            why = why_not(start.server.model, machine, layout, points.context, start.server.usable)
             if not why:
                 return Choice(replace(start, layout=layout), _rule(start, points))
             reasons.append(f"{layout.name()}: {'; '.join(why)}")

@@ -16,8 +16,8 @@ from rackline.decisions.stepped import Stepped
 from rackline.facts.formats import math_format
 from rackline.facts.machine import Machine
 from rackline.physics import blackboard, operating, passes_and_prices
+from rackline.systems.calibrated import usable
 from rackline.systems.ledger import ledger
-from rackline.systems.memory import USABLE
 from rackline.systems.work import total
 
 LECTURE_DRAIN = 0.02  # seconds: the lecture's "20 milliseconds on many generations of HBM"
@@ -176,7 +176,8 @@ def sources(stepped: Stepped) -> tuple[Source, ...]:
         return float(changed.step(stepped.batch, stepped.context).time)
 
     moved = tuple(x for x in cite(time, server.machine) if x.elasticity or x.name == "chip.memory_capacity")
-    facts = (("price per chip-hour", case.price), ("usable share of memory", USABLE), ("tokens/s of a fleet", FLEET))
+    held = usable(server.clock, server.machine)
+    facts = (("price per chip-hour", case.price), ("usable share of memory", held), ("tokens/s of a fleet", FLEET))
     pass_ = case.micro(stepped.batch, stepped.context)
     return (*moved, *clocks.sources(case.timing, case.layout, pass_),
             *(Source(name, f.shown(), f.source, f.date) for name, f in facts),

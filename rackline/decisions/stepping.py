@@ -123,11 +123,12 @@ class Case:
 
     def largest_batch(self, context: Number) -> Number:
         """Most sequences of `context` tokens that fit in one replica."""
-        return largest_batch(self.server.model, self.server.machine, self.layout, context)
+        return largest_batch(self.server.model, self.server.machine, self.layout, context,
+                             self.server.usable)
 
     def largest_context(self, batch: Number) -> Number:
         """Most tokens a sequence that fit with `batch` sequences in one replica."""
-        return largest_context(self.server.model, self.server.machine, self.layout, batch)
+        return largest_context(self.server.model, self.server.machine, self.layout, batch, self.server.usable)
 
 
 def split(timed: PassTime, stages: Number) -> Step:

@@ -11,12 +11,14 @@ import numpy as np
 from rackline.facts.calibration import Band, Calibration, Family, calibration
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
-from rackline.systems.clock import RESOURCES, PassTime, Roofline, TermTime
+from rackline.systems.clock import RESOURCES, Clock, PassTime, Roofline, Stretched, TermTime
+from rackline.systems.memory import USABLE, USED
 from rackline.systems.parts import MICRO, PHYSICAL, memory_part
 from rackline.systems.shares import DATASHEET, measured_shares
 from rackline.systems.work import Work
 
 Number = Any
+MILLI = 1e-3
 FAMILY = "tpot together"  # passes of serving engines, decoding and prompts mixed
 FIRST = "ttft together"  # first tokens of those engines
 PROMPTS = "prompts"  # the same first tokens, in times of what a pass over the prompt takes
@@ -58,6 +60,18 @@ class Calibrated:
         """How many times as long as its passes a prompt was found to take until its first token; at least 1."""
         known = self.families[PROMPTS].coefficients if PROMPTS in self.families else {}
         return max(1.0, known["prompt"].value) if "prompt" in known else 1.0
+
+    def waiting(self, step: Number, sequences: Number) -> Number | None:
+        """Seconds that first tokens were found to wait beside prompts, with so many sequences at once; None: unknown.
+
+        Eq: t = pass*step + start + client*sequences
+        step: seconds of a decoding pass. None where no first tokens were measured.
+        """
+        if PROMPTS not in self.families:
+            return None
+        known = self.families[PROMPTS].coefficients
+        of = lambda name: known[name].value if name in known else 0.0  # noqa: E731
+        return of("pass") * step + MILLI * of("start") + MICRO * of("client") * sequences
 
     def on(self, machine: Machine) -> Calibrated:
         """The clock with the coefficients that count on a machine."""
@@ -125,6 +139,17 @@ def calibrated(engine: str = "", by: Calibration | None = None) -> Calibrated:
 def on_a_bus(machine: Machine) -> bool:
     """Whether a machine's chips meet over the host's bus."""
     return machine.scale_up is not None and machine.scale_up.kind == "host"
+
+
+def usable(clock: Clock, machine: Machine) -> Fact:
+    """The share of a chip's memory for weights and caches: engines' own where measurements time the passes.
+
+    What was measured is of chips in servers, on networks of their own. Cards leave more of their smaller memory to
+    activations, and chips alone more to their host: theirs is every other clock's share.
+    """
+    inner = clock.clock if isinstance(clock, Stretched) else clock
+    own = machine.scale_up is not None and not on_a_bus(machine)
+    return USED if isinstance(inner, Calibrated) and own else USABLE
 
 
 def at_the_ends(clock: Calibrated, dimensions: int) -> Calibrated:

@@ -18,6 +18,10 @@ Number = Any
 USABLE = Fact(value=0.9, unit="ratio", kind="assumed", low=0.85, high=0.95, date="2026-11-21",
               source="defaults of engines: vLLM gpu-memory-utilization 0.92, TensorRT-LLM 0.9 of what is free",
               note="the rest holds activations, graphs and the engine itself")
+USED = Fact(value=0.952, low=0.911, high=0.977, unit="ratio", kind="derived", date="2026-11-28",
+            source="bundled InferenceX rows whose clients queue for memory (decisions/accuracy/memory_used.py): "
+                   "weights, and caches of the sequences that ran, N = clients/(1 + ttft/(tpot*output))",
+            note="of the datasheet's bytes: engines take 0.9 of what a device reports, which is up to 1.07 times those")
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,17 @@ class Memory:
         return self.total <= self.usable
 
 
-def memory(model: Model, machine: Machine, layout: Layout, batch: Number, context: Number) -> Memory:
-    """Bytes on the busiest chip for `batch` sequences of `context` tokens in each replica."""
+def memory(model: Model, machine: Machine, layout: Layout, batch: Number, context: Number,
+           share: float = USABLE.value) -> Memory:
+    """Bytes on the busiest chip for `batch` sequences of `context` tokens in each replica; share: that may be used."""
     sequences = np.ceil(batch / layout.data)
     return Memory(weight_bytes(model, layout), sequences * cache_bytes(model, layout, context),
-                  sequences * state_bytes(model, layout), usable_bytes(machine))
+                  sequences * state_bytes(model, layout), usable_bytes(machine, share))
 
 
-def usable_bytes(machine: Machine) -> float:
-    """Bytes of a chip's memory that weights and KV cache may take."""
-    return machine.chip.memory_capacity.value * USABLE.value
+def usable_bytes(machine: Machine, share: float = USABLE.value) -> float:
+    """Bytes of a chip's memory that weights and KV cache may take, so large a share of the datasheet's."""
+    return machine.chip.memory_capacity.value * share
 
 
 def weight_bytes(model: Model, layout: Layout) -> Number:
@@ -109,19 +114,21 @@ def state_bytes(model: Model, layout: Layout) -> Number:
     return model.state_bytes() / (layout.tensor * layout.context) * layer_share(model, layout)
 
 
-def largest_batch(model: Model, machine: Machine, layout: Layout, context: Number) -> Number:
+def largest_batch(model: Model, machine: Machine, layout: Layout, context: Number,
+                  share: float = USABLE.value) -> Number:
     """Most sequences of `context` tokens that fit in one replica; 0 where the weights leave no room."""
-    room = usable_bytes(machine) - weight_bytes(model, layout)
+    room = usable_bytes(machine, share) - weight_bytes(model, layout)
     one = cache_bytes(model, layout, context) + state_bytes(model, layout)
     return np.floor(np.maximum(room, 0.0) / np.maximum(one, 1e-9)) * layout.data
 
 
-def largest_context(model: Model, machine: Machine, layout: Layout, batch: Number, *, most: float = 2.0**40) -> Number:
+def largest_context(model: Model, machine: Machine, layout: Layout, batch: Number,
+                    share: float = USABLE.value, *, most: float = 2.0**40) -> Number:
     """Most tokens a sequence that fit with `batch` sequences in one replica, by bisection; 0 where none does."""
     low = np.zeros(np.broadcast(layout.chips, batch).shape)
     high = np.full(low.shape, most)
     for _ in range(int(np.ceil(np.log2(most)))):
         middle = np.floor((low + high) / 2.0)
-        fits = memory(model, machine, layout, batch, middle).fits
+        fits = memory(model, machine, layout, batch, middle, share).fits
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return low

@@ -10,7 +10,7 @@ from rackline import units
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
 from rackline.systems.layout import Layout
-from rackline.systems.memory import largest_batch, usable_bytes, weight_bytes
+from rackline.systems.memory import USABLE, largest_batch, usable_bytes, weight_bytes
 
 PIPELINES = (1, 2, 3, 4, 6, 8, 12, 16)
 POWERS = tuple(2**i for i in range(13))
@@ -49,13 +49,17 @@ def _expert_sizes(model: Model, stage: int) -> list[int]:
     return sorted({1, stage}) if 1 < stage <= experts else [1]
 
 
-def why_not(model: Model, machine: Machine, layout: Layout, context: float) -> tuple[str, ...]:
-    """Every reason why a layout (of scalars) cannot serve sequences of `context` tokens here; empty: it can."""
+def why_not(model: Model, machine: Machine, layout: Layout, context: float,
+            share: float = USABLE.value) -> tuple[str, ...]:
+    """Every reason why a layout (of scalars) cannot serve sequences of `context` tokens here; empty: it can.
+
+    share: of the memory that weights and caches may take.
+    """
     reasons = _shape_reasons(model, machine, layout)
-    weights, usable = float(weight_bytes(model, layout)), usable_bytes(machine)
+    weights, usable = float(weight_bytes(model, layout)), usable_bytes(machine, share)
     if weights > usable:
         reasons.append(f"weights take {units.show(weights, 'bytes')} a chip of {units.show(usable, 'bytes')} usable")
-    elif float(largest_batch(model, machine, layout, context)) < 1:
+    elif float(largest_batch(model, machine, layout, context, share)) < 1:
         reasons.append(f"no room for one sequence of {context:,.0f} tokens beside "
                        f"{units.show(weights, 'bytes')} of weights a chip")
     return tuple(reasons)

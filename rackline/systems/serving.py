@@ -10,6 +10,7 @@ import numpy as np
 from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
+from rackline.systems.calibrated import Calibrated, usable
 from rackline.systems.clock import Clock, PassTime, Roofline, pass_time
 from rackline.systems.layout import Layout
 from rackline.systems.memory import cache_bytes
@@ -96,6 +97,15 @@ class Server:
         """How many times as long as its passes a prompt takes until its first token, where the clock knows it."""
         return getattr(self.clock, "prompt_factor", 1.0)
 
+    @property
+    def usable(self) -> float:
+        """The share of a chip's memory that weights and caches may take."""
+        return usable(self.clock, self.machine).value
+
+    def waiting(self, step: Number, sequences: Number) -> Number | None:
+        """Seconds that a request waits beside prompts until its first token, where the clock knows it."""
+        return self.clock.waiting(step, sequences) if isinstance(self.clock, Calibrated) else None
+
     def passed(self, layout: Layout, pass_: Pass) -> PassTime:
         """One micro-batch on one stage."""
         return pass_time(self.model, self.machine, layout, pass_, self.clock)
@@ -110,12 +120,25 @@ def decode_time(server: Server, layout: Layout, work: Workload, batch: Number) -
     return layout.pipeline * server.stage_time(layout, work.decoding(batch / layout.pipeline))
 
 
-def together(server: Server, layout: Layout, work: Workload, batch: Number, tokens: float, decode: Number) -> Operating:
+def arriving_time(server: Server, layout: Layout, work: Workload, batch: Number) -> Number:
+    """Seconds of a pass on a stage with one prompt and those that arrive meanwhile; endless: passes wait to be full.
+
+    A bound fills passes to the last token; measured first tokens are of prompts that no others held up.
+    """
+    micro = batch / layout.pipeline
+    if server.waiting(0.0, batch) is None:
+        return np.inf
+    return server.stage_time(layout, work.decoding(micro) + work.prompting(1.0 + micro / work.output))
+
+
+def together(server: Server, layout: Layout, work: Workload, batch: Number, tokens: float, decode: Number,
+             arriving: Number | None = None) -> Operating:
     """Prefill and decode on the same chips: passes decode `batch` sequences, some add `tokens` prompt tokens a rank.
 
     Eq: tpot = (1 - f)*decode + f*mixed, where f = prompt tokens needed a pass / prompt tokens possible a pass.
     Ignores: preemption, prompts that share a prefix; time to first token is a mean with Poisson arrivals (M/D/1).
-    `decode` is decode_time at the same batch. Points with f above HEADROOM cannot be sustained: infinite times.
+    `decode` is decode_time at the same batch, `arriving` arriving_time (None: worked out here). Points with f above
+    HEADROOM cannot be sustained: infinite times.
     """
     micro = batch / layout.pipeline
     prompts = tokens * layout.data / work.input
@@ -124,7 +147,10 @@ def together(server: Server, layout: Layout, work: Workload, batch: Number, toke
     tpot = (1.0 - filled) * decode + filled * layout.pipeline * mixed
     chunks = np.maximum(1.0, work.input / tokens)
     wait = filled / (2.0 * np.maximum(1.0 - filled, 1e-9)) * chunks * mixed
-    ttft = tpot / 2.0 + server.prompt_factor * (wait + (chunks + layout.pipeline - 1.0) * mixed)
+    own = np.minimum(mixed, arriving_time(server, layout, work, batch) if arriving is None else arriving)
+    waiting = server.waiting(decode, batch)
+    ttft = (tpot / 2.0 if waiting is None else waiting) + server.prompt_factor * (
+        wait + (chunks + layout.pipeline - 1.0) * own)
     sustained = filled <= HEADROOM.value
     blank = lambda values: np.where(sustained, values, np.inf)  # noqa: E731
     return Operating(blank(tpot), blank(ttft), np.where(sustained, batch / work.output / tpot, 0.0),

@@ -18,7 +18,7 @@ from rackline.facts.models import model
 from rackline.systems.calibrated import PROMPTS, Calibrated, calibrated
 from rackline.systems.layout import Layout
 from rackline.systems.passes import decode
-from rackline.systems.serving import Kind, Server, Workload, together
+from rackline.systems.serving import Kind, Server, Workload, arriving_time, together
 
 CLOCKED = {"clock": "calibrated", "engine": "vllm"}
 STEP = {"model": "llama-3.1-70b", "on": "dgx-h100", "batch": 64, "context": 8000}
@@ -112,9 +112,32 @@ def test_prompts_take_as_much_longer_as_they_were_found_to():
     with_, without = (together(replace(server(), clock=c), Layout(8), work, 8.0, 2048.0, 0.0) for c in (clock, bare))
     assert clock.prompt_factor == clock.families[PROMPTS].coefficients["prompt"].value > 1.0
     assert (bare.prompt_factor, Server(model("llama-3.1-8b"), machine("h100-sxm")).prompt_factor) == (1.0, 1.0)
-    half = float(without.tpot) / 2.0
-    assert float(with_.ttft) - half == pytest.approx(clock.prompt_factor * (float(without.ttft) - half))
     assert float(with_.tpot) == float(without.tpot)
+    waited = float(with_.ttft) - float(clock.waiting(0.0, 8.0))
+    assert waited < clock.prompt_factor * (float(without.ttft) - float(without.tpot) / 2.0)  # no chunk to be filled
+    one = replace(server(), clock=clock)
+    prompt = arriving_time(one, Layout(8), work, 8.0)
+    mixed = float(one.stage_time(Layout(8), work.decoding(8.0) + work.prompting(2.048)))
+    filled = 8.0 / 100.0 / 2.048
+    assert waited == pytest.approx(clock.prompt_factor * (prompt + filled / (2.0 * (1.0 - filled)) * mixed))
+
+
+def test_a_request_waits_for_decoding_passes_the_server_and_its_clients():
+    clock = calibrated("vllm")
+    known = {name: fact.value for name, fact in clock.families[PROMPTS].coefficients.items()}
+    assert clock.waiting(0.02, 100.0) == pytest.approx(
+        known["pass"] * 0.02 + 1e-3 * known["start"] + 1e-6 * known["client"] * 100.0)
+    assert replace(clock, families={}).waiting(0.02, 100.0) is None
+    bound = Server(model("llama-3.1-8b"), machine("h100-sxm"))
+    assert bound.waiting(0.02, 100.0) is None
+    assert np.isinf(arriving_time(bound, Layout(), Workload((Kind(1000.0, 100.0, 1.0),)), 8.0))
+
+
+def test_a_prompt_longer_than_a_chunk_takes_its_chunks_whoever_waits():
+    one, work = server(), Workload((Kind(20_000.0, 100.0, 1.0),))
+    point = together(one, Layout(8), work, 8.0, 512.0, 0.0)
+    mixed = float(one.stage_time(Layout(8), work.decoding(8.0) + work.prompting(512.0 / 20_000.0)))
+    assert float(point.ttft) > 20_000.0 / 512.0 * mixed * calibrated().prompt_factor
 
 
 def test_a_bound_has_no_such_interval():
@@ -199,11 +222,25 @@ def test_capacity_needs_no_fewer_replicas_with_slower_passes():
     assert f"{one['low']:,.0f} to {one['high']:,.0f}" in ask("capacity").headline
 
 
+@cache
+def confirmed_plan() -> Answer:
+    return rackline.plan("llama-3.1-8b", on="h100-sxm", chips=1, trace="azure-conv", confirm=1, **CLOCKED)
+
+
+def test_a_confirmed_first_token_may_be_later_than_a_planned_one_as_its_prompts_are_simulated_by_their_passes():
+    answer = confirmed_plan()
+    table = next(t for t in answer.tables if t.title == "Simulated on the trace")
+    first = dict(zip([c.title for c in table.columns], table.rows[0], strict=True))
+    row = answer.data["ranked"][0]
+    planned = row["time_to_first_token_high"] / row["time_to_first_token"]
+    assert first["high "] / first["simulated, mean "] > 1.2 * planned
+
+
 def test_badges_say_what_each_figure_is():
     assert [ask(q).badge for q in ("step", "plan", "simulate", "capacity")] == [
         "calibrated", "calibrated", "simulated", "simulated"]
     assert [ask(q, False).badge for q in ("step", "plan")] == ["bound", "bound"]
-    confirmed = rackline.plan("llama-3.1-8b", on="h100-sxm", chips=1, trace="azure-conv", confirm=1, **CLOCKED)
+    confirmed = confirmed_plan()
     table = next(t for t in confirmed.tables if t.title == "Simulated on the trace")
     assert table.badge == "simulated"
     assert confirmed.badge == "calibrated"

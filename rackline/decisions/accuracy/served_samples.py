@@ -9,12 +9,11 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import Setting
-from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
 from rackline.systems.layout import Layout
 from rackline.systems.ledger import ledger
-from rackline.systems.memory import cache_bytes, state_bytes, weight_bytes
+from rackline.systems.memory import USED, cache_bytes, state_bytes, weight_bytes
 from rackline.systems.parts import PARTS, WORK, parts
 from rackline.systems.passes import decode, prefill
 from rackline.systems.shares import measured_shares
@@ -59,10 +58,6 @@ def _group(group: Sequence[Setting]) -> list[Sample]:
 
 # of the outputs, what an engine keeps memory for when it admits a request; the others hold half on average
 RESERVED = {"tensorrt-llm": 1.0}
-USED = Fact(value=0.935, low=0.91, high=0.96, unit="ratio", kind="derived", date="2026-11-28",
-            source="bundled InferenceX rows whose clients queue for memory: weights, and caches of the sequences that "
-                   "ran, N = clients/(1 + first token/(time per token*output)), over the datasheet's bytes",
-            note="of the datasheet's bytes: engines take 0.9 of what a device reports, which is up to 1.07 times those")
 REPORTED = 1.068  # bytes that a device reports over the datasheet's, where those are printed as GB and are GiB
 
 

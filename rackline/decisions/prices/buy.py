@@ -77,11 +77,12 @@ def _planned(q: Any) -> Planned | Answer:
     if model.max_context and question.work.longest > model.max_context:
         raise BadInput("--trace", f"the model reads at most {model.max_context:,} tokens",
                        f"a request of {question.work.longest:,.0f}")
-    every = [(layout, why_not(model, q.on, layout, question.work.longest)) for layout in layouts(model, q.on)]
+    longest, share = question.work.longest, question.server.usable
+    every = [(layout, why_not(model, q.on, layout, longest, share)) for layout in layouts(model, q.on)]
     fitting = [layout for layout, reasons in every if not reasons]
     if not fitting:
         infeasible = [(layout, reasons) for layout, reasons in every if reasons]
-        return plan_view.fits_nowhere(question, infeasible, what_would_fit(model, q.on, question.work.longest))
+        return plan_view.fits_nowhere(question, infeasible, what_would_fit(model, q.on, longest, share))
     found = search(question, fitting, ("together", "apart"))
     planned = Planned(q, question, chip_price(q.on, q.price), fitting, [], found, ranked(found.options, "price"))
     return planned if planned.ranked else plan_view.misses_targets(planned)

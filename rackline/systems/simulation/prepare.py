@@ -8,6 +8,7 @@ import numpy as np
 
 from rackline import units
 from rackline.errors import BadInput
+from rackline.systems.calibrated import usable
 from rackline.systems.layout import Layout
 from rackline.systems.memory import cache_bytes, state_bytes, usable_bytes, weight_bytes
 from rackline.systems.serving import Kind, Server, Workload, transfer_time
@@ -106,7 +107,8 @@ def kv_memory(deployment: Deployment, layout: Layout, limits: Limits, longest: i
     Layers that keep every token are paged; windows and recurrent state are set aside for each sequence that may run.
     Ignores: pages that data ranks lose to uneven shares.
     """
-    model, room = deployment.model, usable_bytes(deployment.machine) - float(weight_bytes(deployment.model, layout))
+    model, machine = deployment.model, deployment.machine
+    room = usable_bytes(machine, usable(deployment.clock, machine).value) - float(weight_bytes(model, layout))
     token = float(cache_bytes(model, layout, 2 * FAR) - cache_bytes(model, layout, FAR)) / FAR
     fixed = float(cache_bytes(model, layout, float(longest)) - token * longest + state_bytes(model, layout))
     fixed = max(fixed, 0.0)
