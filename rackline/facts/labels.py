@@ -10,11 +10,11 @@ from functools import cache
 from rackline.facts.hardware import aliases, chip_names, machine_names
 
 _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
-_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|^(\d{1,4})\s*[x*×]\s+", re.I)
+_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|(?<=[\d\s)])x(\d{1,2})$|^(\d{1,4})\s*[x*×](?:\s+|(?=[a-z]))", re.I)
 _MEMORY = re.compile(r"(?<![\w.])(\d{1,3})\s*gi?b\b", re.I)
 _CORES = re.compile(r"(?<![\w.])(\d{1,3})(?:-core(?:\s+gpu)?|c)\b", re.I)
 _NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation|pcap|"
-                      r"power[ -]?capped)\b|\(.*?\)", re.I)
+                      r"power[ -]?capped|hbm\d?e?|gddr\d\w?|(max-q )?(server|workstation) edition)\b|\(.*?\)", re.I)
 _PREFIXES = ("", "rtx-", "rx-", "gtx-")
 
 
@@ -37,7 +37,7 @@ def counted(text: str) -> tuple[str, int]:
     found = _TIMES.search(plain(text))
     if found is None:
         return plain(text), 1
-    return _TIMES.sub("", plain(text)).strip(), max(1, int(found[1] or found[2]))
+    return _TIMES.sub("", plain(text)).strip(), max(1, int(next(filter(None, found.groups()))))
 
 
 def read_label(text: str) -> Label | None:

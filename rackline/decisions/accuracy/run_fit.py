@@ -26,7 +26,7 @@ _BUS = "collective: through the host"  # whether chips may write to each other's
 _TOKEN = 5.0  # activations written and read between kernels: 10 bytes a hidden number and layer (see systems.ledger)
 _NOISE = 0.05  # relative, of one request's times
 _COUNTS = 30.0  # requests that a run counts as: those in one pass err together
-# of the logarithms: a derivative (wide: times jump where a request waits a pass more), furthest at once; steps; decrease
+# of the logarithms: a derivative (wide: times jump where a request waits a pass more), furthest at once; steps; gain
 _STEP, _MOVE, _MOST, _ENOUGH = 0.1, 0.4, 40, 1e-4
 _WIDE = 1.645  # standard deviations of a normal that hold 0.9
 _EACH = ("message", "layer", "pick", "sequence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_samples import of_passes
@@ -28,7 +29,7 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
     served: list[Setting] = []
     whole = list(rows)
     trained, refused = steps([row for row in whole if figure_of(row)])
-    for row in (row for row in whole if not figure_of(row)):
+    for row in (_averaged(row) for row in whole if not figure_of(row)):
         try:
             _check(row)
             if row.metric in SERVED:
@@ -38,6 +39,14 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
         except Refused as reason:
             refused.append((row, str(reason)))
     return found + of_servers(served) + measurements_of(trained), refused
+
+
+def _averaged(row: Measured) -> Measured:
+    """A request's time by the name of its metric, and which statistic of it: "tpot_mean" is tpot, a mean."""
+    metric, _, statistic = row.metric.partition("_")
+    if metric not in ("ttft", "tpot") or not statistic:
+        return row
+    return replace(row, metric=metric, statistic=statistic)
 
 
 def steps(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:
