@@ -40,8 +40,9 @@ _FORMATS |= {name: (name, "q6_k", name) for name in _SAME_BLOCKS}
 
 def printed_format(text: str) -> str | None:
     """The name here of a printed format of weights ("int4 weight-only g32" is int4); None where there is none."""
-    plain = re.split(r"\s+weight-only", text.strip().lower())[0].replace("bfloat16", "bf16").replace("float16", "fp16")
-    return plain if plain in _FORMATS else None
+    plain = re.split(r"\s+(?:weight-only|moe$)", text.strip().lower())[0]
+    plain = re.sub(r"_k[ -]+(s|m|l)\w*$", r"_k_\1", plain.replace("bfloat16", "bf16").replace("float16", "fp16"))
+    return next((name for name in (plain, f"{plain}_m") if name in _FORMATS), None)
 
 
 @cache

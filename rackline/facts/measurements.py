@@ -20,7 +20,7 @@ from rackline.facts.spellings import metric_named, unit_named
 from rackline.facts.text_files import first_line, read_text, separator
 
 _DATA = Path(__file__).parent / "data" / "measurements"
-LARGEST_FILE = 50_000_000  # bytes
+LARGEST_FILE = 200_000_000  # bytes
 _LONGEST_CELL = 10_000  # characters
 _MOST_COUNT = 1e9  # chips, sequences, tokens: more is a slip
 _NONE: Mapping[str, Any] = MappingProxyType({})

@@ -20,6 +20,7 @@ from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.samples import samples, steps
 from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
+from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import Observations, bundled
@@ -88,9 +89,24 @@ def judge(found: Observations, by: Calibration | None = None) -> Judged:
         made, left = who(rows, by)
         predicted += made
         refused += left
+    made, faults = _of_runs(found, by)
+    return Judged(found.name, (*predicted, *made), tuple(refused), (*found.faults, *faults))
+
+
+def _of_runs(found: Observations, by: Calibration) -> tuple[list[Predicted], list[tuple[str, str]]]:
+    """The figures of every run's log, and those that cannot have been served so; BadInput where none can."""
+    made: list[Predicted] = []
+    faults: list[tuple[str, str]] = []
     for run in found.runs:
-        predicted += replays.of_run(run, by)
-    return Judged(found.name, tuple(predicted), tuple(refused), found.faults)
+        try:
+            made += replays.of_run(run, by)
+        except BadInput as error:
+            if len(found.runs) == 1:
+                raise
+            faults.append((run.name, f"{error.what} {error.rule}; got {error.given}"))
+    if found.runs and not made:
+        raise BadInput(found.name, "must hold at least one run that can have been served so", "; ".join(faults[0]))
+    return made, faults
 
 
 def summary(found: Sequence[Predicted]) -> dict[str, Any]:

@@ -18,13 +18,13 @@ import numpy as np
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.run_fit import without
 from rackline.decisions.accuracy.settings import Like, Refused, like_of, served_machine, served_model
-from rackline.decisions.accuracy.spelling import engine_named
 from rackline.decisions.vllm_runs import Stretched, asked, deployment_of
 from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Formats, Load, Measured
 from rackline.facts.model import Model
+from rackline.facts.spellings import engine_named
 from rackline.facts.traces.trace import Trace
 from rackline.facts.vllm_logs import ServingRun, reserves, run_names, serving_run
 from rackline.systems.calibrated import FAMILY, calibrated

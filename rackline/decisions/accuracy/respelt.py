@@ -10,10 +10,10 @@ from typing import Any
 
 from rackline.decisions.accuracy.sample import TRAINING, Sample
 from rackline.decisions.accuracy.settings import Like
-from rackline.decisions.accuracy.spelling import format_named
-from rackline.facts.measured_things import chip_variant
+from rackline.facts.measured_things import chip_variant, printed_format
 from rackline.facts.model import Model
 from rackline.facts.models import model, model_names
+from rackline.facts.spellings import format_named
 
 
 def as_known(found: Iterable[Sample], known: Sequence[Sample]) -> list[Sample]:
@@ -36,7 +36,8 @@ def _named(one: Sample, like: Like | None) -> Sample:
 
 @cache
 def _plainly(like: Like) -> tuple[Any, ...]:
-    stored = format_named(like.precision)
+    named = format_named(like.precision)
+    stored = printed_format(named) or named
     return (_work(like.model), chip_variant(like.chip) or like.chip, like.engine, _ALIKE.get(stored, stored), like.mode,
             like.flag)
 

@@ -9,7 +9,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from rackline.decisions.accuracy.spelling import engine_named, format_named
 from rackline.errors import BadInput
 from rackline.facts.hardware import machine as named_machine
 from rackline.facts.labels import counted
@@ -18,6 +17,7 @@ from rackline.facts.measured_things import measured_machine, model_name
 from rackline.facts.measurements import Measured
 from rackline.facts.model import Model
 from rackline.facts.models import model, model_aliases, model_names
+from rackline.facts.spellings import engine_named, format_named
 from rackline.systems.layout import Layout
 from rackline.systems.memory import usable_bytes, weight_bytes
 

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from rackline.decisions.accuracy import judging
-from rackline.decisions.accuracy.spelling import engine_named, format_named
 from rackline.facts.observations import observations
+from rackline.facts.spellings import engine_named, format_named
 
 BASE = {"id": "base", "model": "deepseek-ai/DeepSeek-R1", "hardware": "B200-SXM", "n_chips": "4",
         "precision_weights": "fp4", "engine": "trtllm", "tp": "4", "isl": "1024", "osl": "1024", "concurrency": "64",
