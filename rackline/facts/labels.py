@@ -10,12 +10,12 @@ from functools import cache
 from rackline.facts.hardware import aliases, chip_names, machine_names
 
 _HYPHENS = re.compile("[\u2010-\u2015\u2212]")
-_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|^(\d{1,4})\s*[x*×](?:\s+|(?=[a-z]))", re.I)
+_TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|(?<=[\d\s)])x(\d{1,2})$|^(\d{1,4})\s*[x*×](?:\s+|(?=[a-z]))", re.I)
 _MEMORY = re.compile(r"(?<![\w.])(\d{1,3})\s*gi?b\b", re.I)
 _CORES = re.compile(r"(?<![\w.])(\d{1,3})(?:-core(?:\s+gpu)?|c)\b", re.I)
 _NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation|pcap|"
-                      r"power[ -]?capped|hbm\d\w*|gddr\d\w*|blackwell|(workstation|server) edition|oam|ac)\b|\(.*?\)",
-                      re.I)
+                      r"power[ -]?capped|hbm\d\w*|gddr\d\w*|blackwell|(max-q )?(workstation|server) edition|oam|ac)\b|"
+                      r"\(.*?\)", re.I)
 _PREFIXES = ("", "rtx-", "rx-", "gtx-")
 
 
@@ -38,7 +38,7 @@ def counted(text: str) -> tuple[str, int]:
     found = _TIMES.search(plain(text))
     if found is None:
         return plain(text), 1
-    return _TIMES.sub("", plain(text)).strip(), max(1, int(found[1] or found[2]))
+    return _TIMES.sub("", plain(text)).strip(), max(1, int(next(filter(None, found.groups()))))
 
 
 def read_label(text: str) -> Label | None:

@@ -40,8 +40,9 @@ _FORMATS |= {name: (name, "q6_k", name) for name in _SAME_BLOCKS}
 
 def printed_format(text: str) -> str | None:
     """The name here of a printed format of weights ("int4 weight-only g32" is int4); None where there is none."""
-    plain = re.split(r"\s+weight-only", text.strip().lower())[0].replace("bfloat16", "bf16").replace("float16", "fp16")
-    return plain if plain in _FORMATS else None
+    plain = re.split(r"\s+(?:weight-only|moe$)", text.strip().lower())[0]
+    plain = re.sub(r"_k[ -]+(s|m|l)\w*$", r"_k_\1", plain.replace("bfloat16", "bf16").replace("float16", "fp16"))
+    return next((name for name in (plain, f"{plain}_m") if name in _FORMATS), None)
 
 
 @cache
@@ -70,7 +71,7 @@ def _plainly(text: str) -> str | None:
 
 
 _TOLD_APART = (r"-(instruct|chat|it|base|hf|thinking|fp8|nvfp4|fp4|mxfp4|bf16|fp16|awq|gptq|int4|int8|w4a16|w8a8|"
-               r"dynamic|block|kv|\d{4})$")
+               r"dynamic|block|kv|v\d|\d{4})$")
 
 
 def measured_model(row: Measured) -> Model | None:
@@ -109,6 +110,17 @@ def measured_chip(hardware: str) -> str | None:
     label = counted(hardware)[0]
     known = _names()["chips"].get(label) or _labelled(label)
     return None if known is None else machine(known["chip"]).chip.name
+
+
+@cache
+def chip_variant(hardware: str) -> tuple[Any, ...] | None:
+    """What tells a table's chip from others, whatever it is called: bundled name, rates and power; None if unknown."""
+    found = measured_machine(Measured("", "", 0.0, "", hardware=counted(hardware)[0]))
+    if found is None:
+        return None
+    chip = found.chip
+    return (chip.name, chip.memory_bandwidth.value, *sorted((name, rate.value) for name, rate in chip.flops.items()),
+            chip.power.value if chip.power else None)
 
 
 @cache

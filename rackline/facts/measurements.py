@@ -16,10 +16,11 @@ from typing import Any
 
 from rackline import units
 from rackline.errors import BadInput, did_you_mean
+from rackline.facts.spellings import metric_named, unit_named
 from rackline.facts.text_files import first_line, read_text, separator
 
 _DATA = Path(__file__).parent / "data" / "measurements"
-LARGEST_FILE = 50_000_000  # bytes
+LARGEST_FILE = 200_000_000  # bytes
 _LONGEST_CELL = 10_000  # characters
 _MOST_COUNT = 1e9  # chips, sequences, tokens: more is a slip
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -255,11 +256,15 @@ def _measured(row: dict[str, str], what: str) -> Measured:
     value, unit, per = _value(row, where)
     text = lambda name: row.get(name, "")  # noqa: E731
     return Measured(
-        row["id"], row["metric"], value, unit, per, text("source"), text("source_location"), text("model"),
-        text("hardware"), _whole(row, "n_chips", where, 1), f"{text('engine')} {text('engine_version')}".strip(),
+        row["id"], metric_named(row["metric"]), value, unit, per, text("source"), text("source_location"),
+        text("model"), text("hardware"), _whole(row, "n_chips", where, 1),
+        f"{text('engine')} {text('engine_version')}".strip(),
         Formats(text("precision_weights"), text("precision_kv"), text("precision_compute")), _sizes(row, where),
-        _load(row, where), text("kind"), text("flag"), text("notes"), row.get("from_memory", "0") not in ("0", "false"),
+        _load(row, where), text("kind"), text("flag"), text("notes"), text("from_memory").lower() not in _NO,
         _facts(row, where))
+
+
+_NO = ("", "0", "false", "no")
 
 
 def _sizes(row: dict[str, str], where: str) -> Sizes:
@@ -339,6 +344,7 @@ def _value(row: dict[str, str], where: str) -> tuple[float, str, str]:
         raise BadInput(f"{where}.value", "must be a finite number", row.get("value", "nothing"))
     printed = row.get("unit", "")
     plain = re.sub(r"\s*\(.*$", "", _SPELLINGS.get(printed, printed))
+    plain = plain if plain in _UNITS else unit_named(plain)
     base, _, per = (plain, "", "") if plain in _UNITS else plain.rpartition("/")
     if base not in _UNITS:
         return value, "", printed

@@ -15,6 +15,7 @@ from rackline.facts.fact import Fact, Record
 from rackline.facts.hardware import aliases, chip_names, machine
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Measured, measurements_in
+from rackline.facts.spellings import format_named
 
 _DATA = Path(__file__).parent / "data" / "micro"
 COEFFICIENTS = Path(__file__).parent / "data" / "calibration" / "micro.toml"
@@ -73,7 +74,8 @@ def micro_levels(what: str, chip: str, kind: str) -> tuple[str, ...]:
 
 def micro_format(printed: str) -> tuple[str, str, str, str] | None:
     """Stored weights, stored activations, arithmetic and kind of a format as a table prints it; None if unknown."""
-    found = _names()["formats"].get(printed)
+    known = _names()["formats"]
+    found = known.get(printed) or known.get(printed.lower()) or known.get(format_named(printed))
     return tuple(found) if found else None
 
 

@@ -151,6 +151,7 @@ def _table(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _whole(value: Any, name: str, file: Path) -> int:
+    value = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**9:
         raise BadInput(f"{file.parent.name}/{META}, {name}", "must be a whole number of at least 1", value)
     return value

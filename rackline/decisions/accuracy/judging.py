@@ -15,10 +15,12 @@ from rackline.decisions.accuracy.calibrated_from import predictions
 from rackline.decisions.accuracy.judged_cache import SIZES, is_cache, of_cache
 from rackline.decisions.accuracy.judged_micro import is_micro, of_micro
 from rackline.decisions.accuracy.predicted import Predicted
+from rackline.decisions.accuracy.respelt import as_known
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.samples import samples, steps
 from rackline.decisions.accuracy.training_figures import figure_of
 from rackline.decisions.accuracy.training_sizes import DERIVED, DERIVED_METRICS, derived
+from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration, calibration
 from rackline.facts.measurements import Measured
 from rackline.facts.observations import Observations, bundled
@@ -63,7 +65,7 @@ def _by_calibration(given: list[Sample], refused: list[tuple[Measured, str]],
                     by: Calibration) -> tuple[list[Predicted], list[tuple[Measured, str]]]:
     lacking = [(s.row, f"no calibration of {s.family}") for s in given if s.family not in by.families]
     given = [s for s in given if s.family in by.families]
-    return predictions(by, known(), given), [*refused, *lacking]
+    return predictions(by, known(), as_known(given, known())), [*refused, *lacking]
 
 
 # whether a row is theirs -> who predicts it; the rest are passes or requests of engines, or refused by name
@@ -87,9 +89,24 @@ def judge(found: Observations, by: Calibration | None = None) -> Judged:
         made, left = who(rows, by)
         predicted += made
         refused += left
+    made, faults = _of_runs(found, by)
+    return Judged(found.name, (*predicted, *made), tuple(refused), (*found.faults, *faults))
+
+
+def _of_runs(found: Observations, by: Calibration) -> tuple[list[Predicted], list[tuple[str, str]]]:
+    """The figures of every run's log, and those that cannot have been served so; BadInput where none can."""
+    made: list[Predicted] = []
+    faults: list[tuple[str, str]] = []
     for run in found.runs:
-        predicted += replays.of_run(run, by)
-    return Judged(found.name, tuple(predicted), tuple(refused), found.faults)
+        try:
+            made += replays.of_run(run, by)
+        except BadInput as error:
+            if len(found.runs) == 1:
+                raise
+            faults.append((run.name, f"{error.what} {error.rule}; got {error.given}"))
+    if found.runs and not made:
+        raise BadInput(found.name, "must hold at least one run that can have been served so", "; ".join(faults[0]))
+    return made, faults
 
 
 def summary(found: Sequence[Predicted]) -> dict[str, Any]:
@@ -163,15 +180,34 @@ def reason(p: Predicted) -> str:
     """What is known about a row that is far off."""
     if p.like.flag:
         return f"suspect: {p.like.flag}"
-    if p.like.mode == SIZES:
-        return "printed in GB or in GiB, of the prompt or with one block more"
-    if p.basis == "unseen":
-        return "a series never seen: the pooled clock"
-    if p.basis == "near":
-        return "a series seen in other parallel sizes only, or on another chip of the family"
-    if not p.like.version and p.like.engine in ("vllm", "sglang", "tensorrt-llm"):
+    said = _REASONS.get(_kind(p.like.mode), {}).get(p.basis)
+    if said is None and not p.like.version and p.like.engine in ("vllm", "sglang", "tensorrt-llm"):
         return "engine version not recorded"
-    return "its neighbours in the series were measured otherwise"
+    return said or "its neighbours in the series were measured otherwise"
+
+
+def _kind(mode: str) -> str:
+    return "training" if mode.startswith("training") else "served" if mode in ("together", "apart", "queued") else mode
+
+
+_NEAR_KERNEL = "the kind seen on another chip of the family, in another number of chips or another format"
+# by what kind of row it is, and on what its prediction rests; where nothing stands here, neighbours decide
+_REASONS: dict[str, dict[str, str]] = {
+    "served": {"unseen": "a series never seen: the pooled clock",
+               "near": "a series seen in other parallel sizes only"},
+    "passes": {"unseen": "model, chip and format never seen together: what their kin under the engine showed",
+               "near": "a series seen in other sizes or builds only"},
+    "training": {"unseen": "model, chip and precision never seen together: what the stack's other rows showed",
+                 "near": "a series seen in other sizes, or of another release, only"},
+    "kernel": {"unseen": "a kernel never seen on this chip or its family: what other chips reach of the datasheet",
+               "near": _NEAR_KERNEL, "seen": "other shapes of the kind on this chip were measured otherwise"},
+    "collective": {"unseen": "a collective never seen on this chip or its family: what other chips reach",
+                   "near": _NEAR_KERNEL, "seen": "other sizes of the kind on this chip were measured otherwise"},
+    replays.MODE: dict.fromkeys(("seen", "near", "unseen"),
+                                "an open loop: where requests queue, a pass's small error is a queue's large one"),
+    DERIVED: dict.fromkeys(("seen", "near", "unseen"), "follows from sizes alone: the source counts otherwise"),
+    SIZES: dict.fromkeys(("seen", "near", "unseen"),
+                         "printed in GB or in GiB, of the prompt or with one block more")}
 
 
 def worst(judged: Judged, count: int) -> list[Predicted]:

@@ -146,8 +146,10 @@ def _attention(row: Measured, machine: Machine) -> Point | str:
     batch, head = float(load.batch or 0), float(facts["head_dim"])
     heads, cached = float(facts["num_heads"]), float(facts["num_key_value_heads"] or facts["num_heads"])
     stored = micro_format(row.formats.kv)
-    if stored is None or not batch or not load.context:
-        return "size or format not stated"
+    if stored is None:
+        return f"number format not known: {row.formats.kv}" if row.formats.kv else "number format not stated"
+    if not batch or not load.context:
+        return "size not stated"
     width = bytes_per_number(stored[0])
     kind = f"{stored[0]} cache"
     shape = f"{heads:g} {cached:g} {batch:g}"

@@ -17,13 +17,14 @@ import numpy as np
 
 from rackline.decisions.accuracy.predicted import Predicted
 from rackline.decisions.accuracy.run_fit import without
-from rackline.decisions.accuracy.settings import ENGINES, Like, Refused, like_of, served_machine, served_model
+from rackline.decisions.accuracy.settings import Like, Refused, like_of, served_machine, served_model
 from rackline.decisions.vllm_runs import Stretched, asked, deployment_of
 from rackline.errors import BadInput
 from rackline.facts.calibration import Calibration
 from rackline.facts.machine import Machine
 from rackline.facts.measurements import Formats, Load, Measured
 from rackline.facts.model import Model
+from rackline.facts.spellings import engine_named
 from rackline.facts.traces.trace import Trace
 from rackline.facts.vllm_logs import ServingRun, reserves, run_names, serving_run
 from rackline.systems.calibrated import FAMILY, calibrated
@@ -84,17 +85,12 @@ def _simulated(replay: Replay, clock: Stretched) -> Figures:
 
 def of_run(run: ServingRun, by: Calibration) -> list[Predicted]:
     """Every figure of a run's log, measured and predicted; BadInput where the model cannot have been served so."""
-    replay = Replay(asked(run), deployment_of(run), ENGINES.get(run.engine.split()[0].lower(), ""))
+    replay = Replay(asked(run), deployment_of(run), engine_named(run.engine)[0])
     measured = figures(replay.requests.arrival, run.first_token, run.finish, replay.requests)
     made = predicted_figures(replay, by)
-    like = Like(run.source[:40], replay.deployment.model.name, run.machine, *_engine(run), run.formats[0] or
+    like = Like(run.source[:40], replay.deployment.model.name, run.machine, *engine_named(run.engine), run.formats[0] or
                 "as configured", MODE, "")
     return [_beside(_row(run, name, value), like, value, made[name]) for name, value in measured.items()]
-
-
-def _engine(run: ServingRun) -> tuple[str, str]:
-    name, _, version = run.engine.partition(" ")
-    return ENGINES.get(name.lower(), name.lower()), version
 
 
 def _row(run: ServingRun, name: str, seconds: float) -> Measured:

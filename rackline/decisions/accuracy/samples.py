@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rackline.decisions.accuracy import published_rates
 from rackline.decisions.accuracy.pass_samples import of_passes
@@ -25,7 +26,7 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
     """The rows as samples, and those refused with the reason; of a training step one, however many its figures."""
     whole = list(rows)
     trained, refused = steps([row for row in whole if figure_of(row)])
-    made, others = made_or_refused([row for row in whole if not figure_of(row)], _served_or_pass)
+    made, others = made_or_refused([_averaged(row) for row in whole if not figure_of(row)], _served_or_pass)
     passes = [one for one in made if isinstance(one, Sample)]
     served = [one for one in made if isinstance(one, Setting)]
     return passes + of_servers(served) + measurements_of(trained), refused + others
@@ -34,6 +35,14 @@ def samples(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured
 def _served_or_pass(row: Measured) -> Sample | Setting:
     _check(row)
     return setting(row) if row.metric in SERVED else of_passes(row)
+
+
+def _averaged(row: Measured) -> Measured:
+    """A request's time by the name of its metric, and which statistic of it: "tpot_mean" is tpot, a mean."""
+    metric, _, statistic = row.metric.partition("_")
+    if metric not in ("ttft", "tpot") or not statistic:
+        return row
+    return replace(row, metric=metric, statistic=statistic)
 
 
 def steps(rows: Iterable[Measured]) -> tuple[list[Sample], list[tuple[Measured, str]]]:

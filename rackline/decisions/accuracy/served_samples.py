@@ -83,7 +83,8 @@ def _sample(s: Setting, step: np.ndarray, prompt: np.ndarray, batch: tuple[float
     if row.metric in ("tpot", "ttft"):
         family, seconds = f"{row.metric} {s.like.mode}", row.value
     else:
-        rate = row.value * ((row.chips or 1) if row.per == "GPU" else 1)
+        each = row.per == "GPU" or row.metric.endswith("_per_gpu")  # whatever its unit says
+        rate = row.value * ((row.chips or 1) if each else 1)
         family, seconds = "queued", micro / rate
     sizes = s.layout
     clients = s.clients if not s.queued else whole

@@ -18,14 +18,16 @@ from rackline.facts.measured_things import measured_machine, model_name
 from rackline.facts.measurements import Measured
 from rackline.facts.model import Model
 from rackline.facts.models import model
+from rackline.facts.spellings import engine_named, format_named
 from rackline.systems.layout import Layout
 from rackline.systems.memory import usable_bytes, weight_bytes
 
 MEAN_LENGTH = 0.9  # InferenceX draws lengths evenly from 0.8 to 1 times the stated ones
-ENGINES = {"trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "vllm": "vllm", "sglang": "sglang"}
-# printed format -> that of weights which are quantised; None: as the configuration says
-_WEIGHTS = {"": None, "fp8": "fp8", "fp4": "nvfp4", "nvfp4": "nvfp4", "int4": "int4", "bf16": "bf16", "fp16": "fp16",
-            "bfloat16": "bf16", "float16": "fp16", "int8": "int8", "mxfp4": "mxfp4"}
+# format -> that of weights which are quantised; None: as the configuration says
+_WEIGHTS = {"": None, "fp8": "fp8", "fp4": "nvfp4", "int4": "int4", "bf16": "bf16", "fp16": "fp16", "int8": "int8",
+            "mxfp4": "mxfp4"}
+_APART = re.compile(r"\s*(pd[-_ ]?)?disagg", re.I)  # how notes of sizes begin where prompts have a pool of their own
+_MOST = 1_000_000  # chips or workers of a pool: more is a slip
 # a checkpoint in nvfp4 of these leaves attention in bf16 (hf_quant_config.json of NVIDIA's own)
 _PLAIN_ATTENTION = ("deepseek", "kimi", "qwen3.5", "minimax")
 
@@ -104,7 +106,7 @@ def setting(row: Measured) -> Setting:
     load, notes = row.load, row.sizes.notes
     if not load.input or not load.output:
         raise Refused("prompt and output lengths not stated")
-    mode = "apart" if notes.startswith("disagg") else "queued" if row.metric.startswith("output_tokens") else "together"
+    mode = "apart" if _APART.match(notes) else "queued" if row.metric.startswith("output_tokens") else "together"
     like = like_of(row, served, machine, mode)
     scale = MEAN_LENGTH if like.source.startswith(INFERENCEX) else 1.0
     lengths = (load.input * scale, load.output * scale)
@@ -128,7 +130,7 @@ def _all_queued(row: Measured) -> bool:
 def _clients(row: Measured) -> float:
     clients = row.load.concurrency or row.load.batch
     if not clients:
-        raise Refused("concurrency not stated")
+        raise Refused(f"concurrency is no number: {row.load.text}" if row.load.text else "concurrency not stated")
     return float(clients)
 
 
@@ -149,7 +151,7 @@ def _cache_format(row: Measured, weights: str) -> str:
     TensorRT-LLM keeps the cache of quantised checkpoints in fp8. InferenceX asks the other engines for that too, but
     on H100: only then do as many sequences fit as its rows that queue for memory show to have run.
     """
-    if weights not in ("fp8", "fp4", "nvfp4"):
+    if weights not in ("fp8", "fp4"):
         return ""
     asked = published_by(row).startswith(INFERENCEX) and not row.hardware.startswith("H100")
     return "fp8" if engine_of(row)[0] == "tensorrt-llm" or asked else ""
@@ -157,10 +159,9 @@ def _cache_format(row: Measured, weights: str) -> str:
 
 def served_model(row: Measured) -> Model:
     """A row's model in its number formats; Refused where one of both is not known."""
-    weights = row.formats.weights.lower().partition(" ")[0]
+    weights, kv = format_named(row.formats.weights), format_named(row.formats.kv)
     if weights not in _WEIGHTS:
         raise Refused(f"number format of the weights not known: {row.formats.weights}")
-    kv = row.formats.kv.lower()
     if kv in ("", "auto"):
         kv = _cache_format(row, weights)
     if kv and kv not in _WEIGHTS:
@@ -196,8 +197,7 @@ def served_machine(row: Measured) -> Machine:
 
 def engine_of(row: Measured) -> tuple[str, str]:
     """The engine's name and version."""
-    first, _, version = row.engine.lower().partition(" ")
-    return ENGINES.get(first, first or "not stated"), version.strip()
+    return engine_named(row.engine)
 
 
 def source_name(text: str) -> str:
@@ -243,16 +243,23 @@ def _pools(row: Measured, served: Model, machine: Machine) -> tuple[Layout, Layo
         prefill, decode = (json.loads(text) for text in found.groups()) if found else ({}, {})
     except ValueError:
         raise Refused("layout of the pools is no JSON") from None
-    workers = float(decode.get("num_workers") or 0)
+    workers = float(_stated(decode, "num_workers"))
     pool = _pool(decode, stated=workers > 0)
     if workers == 0:
         pool, workers = _least(pool, served, machine), 1.0
     return pool, _least(_pool(prefill, stated=True), served, machine), workers
 
 
+def _stated(given: dict[str, Any], name: str) -> int:
+    """A whole number that a pool's JSON states, 0 where it does not; Refused for what is none."""
+    value = given.get(name) or 0
+    if not isinstance(value, int | float) or value != value // 1 or not 0 <= value <= _MOST:
+        raise Refused(f"layout of the pools: {name} is no whole number: {value}")
+    return int(value)
+
+
 def _pool(given: dict[str, Any], stated: bool) -> Layout:
-    tensor, data, expert = (max(1, int(given.get(name) or 1))
-                            for name in ("tp_size", "attention_dp_size", "moe_ep_size"))
+    tensor, data, expert = (max(1, _stated(given, name)) for name in ("tp_size", "attention_dp_size", "moe_ep_size"))
     if not stated and tensor > 8:  # a summary of chips: wide pools keep attention on data ranks
         tensor, data = 1, tensor
     return Layout(tensor, data, expert=min(max(expert, data if data > 8 else 1), tensor * data))

@@ -107,7 +107,7 @@ def notes(judged: Judged) -> tuple[str, ...]:
     seen = ("Bundled rows are predicted from the others of their series, kernels and collectives from other shapes: "
             "their own configuration is left out.")
     said = [seen] if bundled else []
-    said.append("Intervals hold nine of ten rows of the kind; series never seen get the pooled clock's wider one.")
+    said.append("Intervals hold nine of ten rows of the kind; what was never seen gets a wider one.")
     said += [f"{len(judged.faults)} lines could not be read."] if judged.faults else []
     return (*said, *(f"{name}: too few rows, held at the pooled values." for name in few))
 
