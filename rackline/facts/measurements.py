@@ -282,7 +282,7 @@ def _load(row: dict[str, str], where: str) -> Load:
 
 def _open_loop(text: str) -> tuple[float | None, int | None]:
     """Requests a second and how many, from words such as "300 reqs, 10 req/s arrivals"."""
-    rate = re.search(r"(\d+(?:\.\d+)?)\s*(?:reqs?|requests?)\s*(?:/|per|a)\s*s", text, re.I)
+    rate = re.search(r"(\d+(?:\.\d+)?)\s*(?:(?:reqs?|requests?)\s*(?:/|per|a)\s*s|[rq]ps\b)", text, re.I)
     count = re.search(r"(\d[\d,]*)\s*(?:reqs|requests)\b(?!\s*(?:/|per|a)\s*s)", text, re.I)
     number = _maybe(rate[1]) if rate else None
     return number or None, (int(count[1].replace(",", "")) or None) if count else None

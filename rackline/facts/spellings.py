@@ -10,7 +10,8 @@ _UNITS = {"ms": "ms", "us": "us", "seconds": "s", "second": "s", "secs": "s", "s
           "\u00b5s": "us", "\u03bcs": "us", "percent": "%", "tps": "tokens/s",
           "tflops": "TFLOP/s", "pflops": "PFLOP/s", "gpu": "GPU"}
 _COUNTED = {"token": "tokens", "tok": "tokens", "t": "tokens"}  # before "per", not after it
-_METRICS = {"ttft": "ttft", "timetofirsttoken": "ttft", "tpot": "tpot", "timeperoutputtoken": "tpot"}
+_METRICS = {"ttft": "ttft", "timetofirsttoken": "ttft", "tpot": "tpot", "timeperoutputtoken": "tpot",
+            "e2e": "e2e", "e2el": "e2e"}
 _STATISTICS = {"mean": "mean", "avg": "mean", "average": "mean", "median": "median", "p50": "median", "p90": "p90",
                "p95": "p95", "p99": "p99"}
 

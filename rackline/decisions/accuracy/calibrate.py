@@ -9,6 +9,7 @@ from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.calibrated_from import FEW, calibrate
 from rackline.decisions.accuracy.run_fit import with_cards
 from rackline.decisions.accuracy.samples import samples
+from rackline.decisions.accuracy.settings import NO_HARDWARE, STATE_IT
 from rackline.decisions.answer import Answer, Column, File, Source, Table
 from rackline.decisions.vllm_runs import deployment_of
 from rackline.errors import BadInput
@@ -28,7 +29,8 @@ def answer(q: Any) -> Answer:
         made = _by_runs(found)
     elif not given:
         row, why = refused[0]
-        raise BadInput("--from", "must hold at least one row that a clock can be fitted to", f"{row.id}: {why}")
+        raise BadInput("--from", "must hold at least one row that a clock can be fitted to", f"{row.id}: {why}",
+                       STATE_IT if why == NO_HARDWARE else "")
     else:
         made = calibrate(given, found.name, calibration() if q.from_ else None)
         made = made if q.from_ else with_cards(made, [serving_run(name) for name in run_names()])

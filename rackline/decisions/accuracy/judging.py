@@ -180,13 +180,14 @@ def reason(p: Predicted) -> str:
     """What is known about a row that is far off."""
     if p.like.flag:
         return f"suspect: {p.like.flag}"
-    said = _REASONS.get(_kind(p.like.mode), {}).get(p.basis)
+    said = _REASONS.get(kind_of(p.like.mode), {}).get(p.basis)
     if said is None and not p.like.version and p.like.engine in ("vllm", "sglang", "tensorrt-llm"):
         return "engine version not recorded"
     return said or "its neighbours in the series were measured otherwise"
 
 
-def _kind(mode: str) -> str:
+def kind_of(mode: str) -> str:
+    """What kind of row a mode is of: served, passes, training, kernel, collective, replayed, or of sizes alone."""
     return "training" if mode.startswith("training") else "served" if mode in ("together", "apart", "queued") else mode
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, prod
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,7 @@ def of_rows(rows: Sequence[Measured], by: Calibration) -> tuple[list[Predicted],
 
 
 def _replay(row: Measured) -> tuple[Like, Replay]:
+    row = _with_chips(row)
     served, machine = served_model(row), served_machine(row)
     if not row.load.input or not row.load.output:
         raise Refused("prompt and output lengths not stated")
@@ -152,6 +153,12 @@ def _replay(row: Measured) -> tuple[Like, Replay]:
                     "reserved" if reserved else "chunked", prefix_caching=caching, ranks="apart")
     return like, Replay(own_blocks(requests) if caching else requests, Deployment(served, machine, layout, limits),
                         like.engine)
+
+
+def _with_chips(row: Measured) -> Measured:
+    """The row with as many chips as its parallel sizes take, where it states no number."""
+    sizes = (row.sizes.tensor, row.sizes.data, row.sizes.pipeline)
+    return replace(row, chips=row.chips or prod(max(1, size or 1) for size in sizes))
 
 
 def _limit(row: Measured, name: str, otherwise: int) -> int:

@@ -36,6 +36,10 @@ INFERENCEX = ("InferenceX", "CSV export")
 _SAID = (*INFERENCEX, "NVIDIA aiconfigurator")  # who measured, where notes of a collection say so
 
 
+NO_HARDWARE = "hardware not stated"
+STATE_IT = "add keys hardware, n_chips, tp to the file, as vllm bench serve --metadata hardware=H100-SXM tp=2 does"
+
+
 class Refused(ValueError):
     """Why a row cannot be predicted."""
 
@@ -192,7 +196,7 @@ def served_machine(row: Measured) -> Machine:
         found = measured_machine(row)
         return found or named_machine(row.hardware.lower(), row.chips)
     except BadInput:
-        raise Refused(f"no bundled chip {row.hardware}" if row.hardware else "hardware not stated") from None
+        raise Refused(f"no bundled chip {row.hardware}" if row.hardware else NO_HARDWARE) from None
 
 
 def engine_of(row: Measured) -> tuple[str, str]:

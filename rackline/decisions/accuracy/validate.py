@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rackline import units
 from rackline.decisions.accuracy import judging
 from rackline.decisions.accuracy.judged_cache import SIZES
 from rackline.decisions.accuracy.judging import Judged
-from rackline.decisions.answer import Answer, Axis, Column, Plot, Series, Table
+from rackline.decisions.accuracy.predicted import Predicted
+from rackline.decisions.accuracy.replays import MODE
+from rackline.decisions.accuracy.settings import NO_HARDWARE, STATE_IT
+from rackline.decisions.answer import Answer, Axis, Column, Line, Plot, Series, Source, Table
 from rackline.facts.calibration import calibration, read_calibration
 from rackline.facts.observations import everything, observations
 
@@ -26,7 +30,7 @@ def answer(q: Any) -> Answer:
     if not judged.predicted:
         return nothing(judged, q.top)
     return Answer("validate", headline(judged), "calibrated", tables(judged, q.top), (plot(judged),), notes(judged),
-                  data=data(judged, q.top))
+                  explained(judged), sources(judged), data=data(judged, q.top))
 
 
 def nothing(judged: Judged, top: int) -> Answer:
@@ -35,7 +39,8 @@ def nothing(judged: Judged, top: int) -> Answer:
     reasons = tuple(f"{metric}: {reason} ({count:,} {'row' if count == 1 else 'rows'})"
                     for metric, m in judging.metrics(judged).items() for reason, count in m["refused"].items())
     said = f"None of the {len(judged.refused):,} rows of {judged.name} can be predicted; the first, {row.id}: {why}."
-    return Answer("validate", said, "calibrated", _reasons(judged), feasible=False, reasons=reasons,
+    hint = (f"Hardware: {STATE_IT}.",) if any(why == NO_HARDWARE for _, why in judged.refused) else ()
+    return Answer("validate", said, "calibrated", _reasons(judged), notes=hint, feasible=False, reasons=reasons,
                   data=data(judged, top))
 
 
@@ -54,19 +59,20 @@ def _percent(ratio: float | None) -> str:
 def tables(judged: Judged, top: int) -> tuple[Table, ...]:
     """By metric, by basis, by group, the worst rows, the reasons of rows without a prediction."""
     line = lambda m: tuple(m[key] for key in _KEYS)  # noqa: E731
-    found = judging.metrics(judged)
+    found = dict(sorted(judging.metrics(judged).items(), key=lambda m: -m[1]["n"]))
     metric = Table("Absolute error by metric", (Column("metric"), *_ERRORS),
                    tuple((name, *line(m)) for name, m in found.items() if m["n"]))
+    rests = judging.by_basis(judged)
     basis = Table("What the predictions rest on", (Column("metric"), Column("series"), *_ERRORS),
-                  tuple((name, _BASES[b], *line(m)) for name, each in judging.by_basis(judged).items()
-                        for b, m in each.items()))
+                  tuple((name, _BASES[b], *line(m)) for name in found
+                        for b, m in rests.get(name, {}).items()))
     group = Table("By group", (*(Column(name) for name in judging.GROUP), Column("metric"), *_ERRORS),
                   tuple((*(g[key] for key in judging.GROUP), g["metric"], *line(g)) for g in judging.groups(judged)))
     return (metric, basis, group, _worst(judged, top), *_reasons(judged))
 
 
 _BASES = {"seen": "seen, in these sizes", "near": "seen, in other sizes or on a chip of the family",
-          "unseen": "never seen: pooled, or of kin"}
+          "unseen": "never seen: pooled, of kin, or of sizes alone"}
 
 
 def _worst(judged: Judged, top: int) -> Table:
@@ -89,15 +95,44 @@ def _reasons(judged: Judged) -> tuple[Table, ...]:
 
 
 def plot(judged: Judged) -> Plot:
-    """Predicted against measured seconds, and the line where they are equal."""
-    timed = [p for p in judged.predicted if p.like.mode not in (SIZES, judging.DERIVED)]
-    names = sorted({p.row.metric for p in timed})
-    of = lambda name: [p for p in timed if p.row.metric == name]  # noqa: E731
-    series = [Series(name, [p.measured for p in of(name)], [p.seconds for p in of(name)], marks=True)
-              for name in names]
-    ends = [pick(p.measured for p in timed) for pick in (min, max)] if timed else []
+    """Predicted against measured seconds by kind of row, and the line where they are equal."""
+    kinds: dict[str, list[Predicted]] = {}
+    for p in judged.predicted:
+        if p.like.mode not in (SIZES, judging.DERIVED):
+            kinds.setdefault(_shown_as(p), []).append(p)
+    series = [Series(name, [p.measured for p in of], [p.seconds for p in of], marks=True)
+              for name, of in sorted(kinds.items(), key=lambda kind: -len(kind[1]))]
+    measured = [p.measured for of in kinds.values() for p in of]
+    ends = [min(measured), max(measured)] if measured else []
     return Plot("Predicted against measured", Axis("measured", "seconds", log=True),
                 Axis("predicted", "seconds", log=True), (Series("equal", ends, ends), *series))
+
+
+def _shown_as(p: Predicted) -> str:
+    kind = judging.kind_of(p.like.mode)
+    return {"served": p.row.metric if p.row.metric in ("tpot", "ttft") else "throughput",
+            "training": "training step", "passes": "single pass", MODE: "replayed run"}.get(kind, kind)
+
+
+def explained(judged: Judged) -> tuple[Line, ...]:
+    """The error of the row furthest off and of the middle one, with their numbers."""
+    rows = sorted(judged.predicted, key=lambda p: abs(judging.figure_error(p)))
+    lines = []
+    for what, p in (("median row", rows[len(rows) // 2]), ("furthest row", judging.worst(judged, 1)[0])):
+        error = judging.figure_error(p)
+        made = units.show(p.row.value * (1.0 + error), p.row.unit)
+        lines.append(Line(f"error of the {what}, {p.row.id} ({p.row.metric})", "predicted / measured - 1",
+                          f"{made} / {units.show(p.row.value, p.row.unit)} - 1", error, "ratio"))
+    inside = sum(p.inside for p in rows)
+    lines.append(Line("rows in the 90 % interval", "rows between low and high / rows", f"{inside:,} / {len(rows):,}",
+                      inside / len(rows), "ratio"))
+    return tuple(lines)
+
+
+def sources(judged: Judged) -> tuple[Source, ...]:
+    """Where the measured rows were published, and how many of each."""
+    found = Counter(p.row.source or judged.name for p in judged.predicted)
+    return tuple(Source(name[:40], f"{count:,} rows", name, "") for name, count in found.most_common())
 
 
 def notes(judged: Judged) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from rackline.errors import BadInput
 from rackline.facts.benchmarks import table
 from rackline.facts.benchmarks.aiperf import aiperf
 from rackline.facts.benchmarks.clients import inferencex, sglang, vllm
-from rackline.facts.benchmarks.found import Node, Run, Said, Skipped, brief, rows_of
+from rackline.facts.benchmarks.found import Node, Run, Said, Skipped, brief, rows_of, text, whole
 from rackline.facts.benchmarks.guidellm import guidellm
 from rackline.facts.benchmarks.others import inference_perf, llama_bench, trtllm
-from rackline.facts.measurements import Measured, readable_measurements
+from rackline.facts.measurements import Formats, Measured, readable_measurements
 from rackline.facts.text_files import read_text
 
 __all__ = ["Results", "Said", "Skipped", "read_results"]
@@ -83,8 +83,16 @@ def _rows(one: Any, where: str, of: tuple[str, Said, list[str]], faults: list[Sk
         faults.append(Skipped(where or name, f"keys of no known result: {keys or 'none'}"))
         return
     tools.append(tool)
-    for run in reader(Node(one, where, faults)):
-        yield from rows_of(run, said, name, faults)
+    node = Node(one, where, faults)
+    for run in reader(node):
+        yield from rows_of(run, _told(node, said), name, faults)
+
+
+def _told(node: Node, said: Said) -> Said:
+    """What keys of the user's own say that no tool writes, as `vllm bench serve --metadata hardware=H100-SXM` does."""
+    weights = said.formats if said.formats != Formats() else Formats(text(node, "precision_weights"))
+    return replace(said, hardware=said.hardware or text(node, "hardware"),
+                   chips=said.chips or whole(node, "n_chips", 1), formats=weights)
 
 
 def _tool(one: dict[str, Any]) -> tuple[str, Reader | None]:
