@@ -88,9 +88,15 @@ def read_calibration(path: str | Path) -> Calibration:
     try:
         return Calibration.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
-        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote",
-                       first.removeprefix("Value error, ")) from None
+        first = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise BadInput(file.name or "calibration", "must be a file that rackline calibrate wrote", first) from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong in a file, and where it stands."""
+    one = error.errors()[0]
+    where = ".".join(str(part) for part in one["loc"])
+    return f"{where}: {one['msg']}".removeprefix(": ").replace("Value error, ", "")
 
 
 def as_data(found: Calibration) -> Mapping[str, Any]:

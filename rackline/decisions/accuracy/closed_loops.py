@@ -16,7 +16,7 @@ from rackline.decisions.accuracy.settings import MEAN_LENGTH, Setting
 from rackline.facts.traces.trace import Trace
 from rackline.systems.clock import Clock
 from rackline.systems.logfit import fit, numbered
-from rackline.systems.memory import largest_batch
+from rackline.systems.memory import USED, largest_batch
 from rackline.systems.parts import MICRO, PARTS
 from rackline.systems.simulation import Deployment, Limits, Log, Requests, simulate
 from rackline.systems.simulation.arrivals import stream
@@ -52,7 +52,7 @@ def _lengths(mean: float, drawn: bool, n: int, name: str) -> np.ndarray:
 
 def room(one: Setting) -> float:
     """Requests of mean length that fit in one replica; that the row exists shows that one a rank does."""
-    fits = float(largest_batch(one.model, one.machine, one.layout, one.input + one.output))
+    fits = float(largest_batch(one.model, one.machine, one.layout, one.input + one.output, USED.value))
     return max(fits, float(one.layout.data))
 
 
