@@ -14,7 +14,7 @@ _TIMES = re.compile(r"\s*[*×]\s*(\d{1,4})$|(?<=[\d\s)])x(\d{1,2})$|^(\d{1,4})\s
 _MEMORY = re.compile(r"(?<![\w.])(\d{1,3})\s*gi?b\b", re.I)
 _CORES = re.compile(r"(?<![\w.])(\d{1,3})(?:-core(?:\s+gpu)?|c)\b", re.I)
 _NO_PART = re.compile(r"\b(nvidia|geforce|apple|amd|instinct|radeon|tesla|gpus?|graphics|generation|pcap|"
-                      r"power[ -]?capped|hbm\d\w*|gddr\d\w*|blackwell|(max-q )?(workstation|server) edition|oam|ac)\b|"
+                      r"power[ -]?capped|hbm\d\w*|gddr\d\w*|(max-q )?(workstation|server) edition|oam|ac)\b|"
                       r"\(.*?\)", re.I)
 _PREFIXES = ("", "rtx-", "rx-", "gtx-")
 

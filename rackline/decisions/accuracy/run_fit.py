@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +29,7 @@ _TOKEN = 5.0  # activations written and read between kernels: 10 bytes a hidden 
 _NOISE = 0.05  # relative, of one request's times
 _COUNTS = 30.0  # requests that a run counts as: those in one pass err together
 # of the logarithms: a derivative (wide: times jump where a request waits a pass more), furthest at once; steps; fall
-_STEP, _MOVE, _MOST, _ENOUGH = 0.1, 0.4, 40, 1e-4
+_STEP, _MOVE, _MOST, _ENOUGH = 0.12, 0.4, 40, 1e-4
 
 
 def starts(by: Calibration) -> dict[str, float]:
@@ -71,14 +71,23 @@ def without(by: Calibration, served: str, machine: Machine) -> Calibration:
     return by if len(others) == len(bundled) else with_cards(by, others)
 
 
+def _problem(start: np.ndarray, runs: Sequence[ServingRun]) -> _Problem:
+    return _Problem(tuple(_Run(run, asked(run)) for run in runs), start, np.array(list(SPREAD.values())))
+
+
+def unlikeliness(by: Calibration, runs: Sequence[ServingRun], given: Mapping[str, float]) -> float:
+    """What `fitted` makes least, of coefficients by name (each as in SPREAD), given a calibration's starts."""
+    residuals = _problem(np.log(list(starts(by).values())), runs).residuals(np.log([given[name] for name in SPREAD]))
+    return float(residuals @ residuals)
+
+
 def fitted(start: np.ndarray, runs: Sequence[ServingRun]) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of the coefficients and their covariance: the likeliest, given the starts and the runs' requests.
 
     Eq: sum of (residual/noise)² + ((logs - start)/spread)² is least; Levenberg and Marquardt's steps
     """
-    far = np.array(list(SPREAD.values()))
     least = np.array([0.0 if name in PHYSICAL else -9.0 for name in SPREAD])
-    problem = _Problem(tuple(_Run(run, asked(run)) for run in runs), start, far)
+    problem = _problem(start, runs)
     at, damping = np.maximum(start, least), 1e-2
     now = problem.residuals(at)
     for _ in range(_MOST if runs else 0):
