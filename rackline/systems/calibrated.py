@@ -83,7 +83,7 @@ class Calibrated:
         return self.on(machine)._timed(terms, machine)
 
     def _timed(self, terms: Mapping[str, Work], machine: Machine) -> PassTime:
-        stored = {stored: stored for work in terms.values() for stored in work.flops}
+        stored = {stored for work in terms.values() for stored in work.flops}
         shares = DATASHEET if self.rated else measured_shares(machine, stored)
         low, timed = _stored(terms) in LOW, {}
         for name, bound in Roofline()(terms, machine).terms.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,14 +48,14 @@ ATTENDS = ("scores", ".state")
 DATASHEET = Shares()
 
 
-def measured_shares(machine: Machine, model_formats: Mapping[str, str]) -> Shares:
-    """What the micro-benchmarks show for a machine and a model's number formats; of kin where it was not measured.
+def measured_shares(machine: Machine, formats: Iterable[str]) -> Shares:
+    """What the micro-benchmarks show for a machine and number formats of weights; of kin where it was not measured.
 
     Over a host's bus messages count at the datasheet's rate: whether chips may write to each other's memory makes five
     times the difference there, and is seldom said.
     Source: docs/micro.md
     """
-    stored = sorted(set(model_formats.values()))
+    stored = sorted(set(formats))
     group = min(8, max(2, machine.domain))
     rate = lambda f, shape: float(product(machine, f, shape, launch=False).share)  # noqa: E731
     return Shares({f: rate(f, _LARGE) for f in stored},

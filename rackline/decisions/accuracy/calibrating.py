@@ -10,6 +10,7 @@ import numpy as np
 
 from rackline.decisions.accuracy import kin
 from rackline.decisions.accuracy.families import Likeness, coefficients, kind, terms
+from rackline.decisions.accuracy.predicted import Corrected
 from rackline.decisions.accuracy.sample import MOST, Sample, folds
 from rackline.decisions.accuracy.served_families import PACE
 from rackline.systems.logfit import Fit, fit, numbered, predict, row_noise
@@ -52,16 +53,6 @@ def fit_all(found: Sequence[Sample]) -> dict[str, Fitted]:
 
 
 # ---- the correction of a series
-
-
-@dataclass(frozen=True, eq=False)
-class Corrected:
-    """Logarithms of predicted seconds, their spread, whether the series was seen, and in these parallel sizes; (n,)."""
-
-    logs: np.ndarray
-    spread: np.ndarray
-    seen: np.ndarray
-    sized: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +120,7 @@ def corrected(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
 def _of_kin(fitted: Fitted, found: Sequence[Sample]) -> Corrected:
     known = fitted.samples
     left = np.log([s.seconds for s in known]) - fitted.logs(known) if known else np.zeros(0)
-    by = kin.correction(fitted.family, known, left, found)
-    return Corrected(fitted.logs(found) + by.add, by.spread, by.seen, by.sized)
+    return kin.correction(fitted.family, known, left, found, fitted.logs(found))
 
 
 def _sizes(s: Sample) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rackline.decisions.accuracy.predicted import Corrected
 from rackline.decisions.accuracy.sample import MOST, Sample, folds
 from rackline.systems.logfit import NARROW, WIDE, kernel, predict, row_noise, same
 
@@ -77,18 +78,9 @@ def together(a: Sequence[Sample], b: Sequence[Sample], among: Mapping[str, Share
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """What to add to logarithms of seconds, the spread that remains; series seen, and in this size and build; (n,)."""
-
-    add: np.ndarray
-    spread: np.ndarray
-    seen: np.ndarray
-    sized: np.ndarray
-
-
-def correction(family: str, known: Sequence[Sample], left: np.ndarray, found: Sequence[Sample]) -> Correction:
-    """What kin say of rows, from what is `left` over of known rows (m,).
+def correction(family: str, known: Sequence[Sample], left: np.ndarray, found: Sequence[Sample],
+               pooled: np.ndarray) -> Corrected:
+    """Pooled logarithms of rows' seconds (n,) as kin correct them, from what is `left` over of known rows (m,).
 
     A row that is known itself is corrected from the others: a twentieth of all configurations is left out with it.
     """
@@ -97,7 +89,7 @@ def correction(family: str, known: Sequence[Sample], left: np.ndarray, found: Se
         chosen = np.linspace(0, len(known) - 1, MOST).astype(int).tolist()
         known, left = [known[i] for i in chosen], left[chosen]
     prior = sum(share.spread**2 for share in among.values()) + NOISE**2
-    made = Correction(np.zeros(len(found)), np.full(len(found), np.sqrt(prior)), np.zeros(len(found), dtype=bool),
+    made = Corrected(pooled.copy(), np.full(len(found), np.sqrt(prior)), np.zeros(len(found), dtype=bool),
                       np.zeros(len(found), dtype=bool))
     if not known:
         return made
@@ -107,8 +99,9 @@ def correction(family: str, known: Sequence[Sample], left: np.ndarray, found: Se
         rows, by = np.flatnonzero(mine == one), np.flatnonzero(fold != one)
         if len(by):
             inner = within[np.ix_(by, by)]
-            made.add[rows], variance = predict(cross[np.ix_(rows, by)], inner, row_noise(inner, left[by], NOISE),
+            mean, variance = predict(cross[np.ix_(rows, by)], inner, row_noise(inner, left[by], NOISE),
                                                left[by], prior)
+            made.logs[rows] += mean
             made.spread[rows] = np.sqrt(np.maximum(variance, NOISE**2))
             made.seen[rows], made.sized[rows] = _seen([found[i] for i in rows.tolist()],
                                                       [known[i] for i in by.tolist()])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from rackline.decisions.accuracy.settings import Like
 from rackline.facts.measurements import Measured
 
@@ -29,3 +31,13 @@ class Predicted:
     def inside(self) -> bool:
         """Whether the measured value lies in the interval."""
         return self.low <= self.measured <= self.high
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Logarithms of predicted seconds, their spread, whether the series was seen, and in these parallel sizes; (n,)."""
+
+    logs: np.ndarray
+    spread: np.ndarray
+    seen: np.ndarray
+    sized: np.ndarray

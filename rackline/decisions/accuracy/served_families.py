@@ -11,14 +11,13 @@ import numpy as np
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.served_samples import COLUMNS
 from rackline.systems.calibrated import FAMILY as PACE
-from rackline.systems.calibrated import FIRST, LOW, PROMPTS
+from rackline.systems.calibrated import FIRST, LOW, MILLI, PROMPTS
 from rackline.systems.logfit import Smooth, Terms
 from rackline.systems.parts import MICRO, PARTS, PHYSICAL
 
 FIRST_FAMILIES = (FIRST, "ttft apart")
 ENGINES = ("vllm", "sglang", "tensorrt-llm")
 BURST = 20.0  # a burst of c clients waits (c - 1)/2 prompts on average, and is one tenth of the requests measured
-MILLI = 1e-3
 SERIES_POWER = 0.5  # a series' rows count as much as so large a power of their number, beside those of the others
 LOOSE, FIRM = 0.02, 2.0  # how hard a coefficient is held at its start, in rows; one that a group deviates by
 # how residuals of one series go together: spreads of logarithms
@@ -49,6 +48,8 @@ _FIRST = {"products": 1.8, "grouped": 2.5, "scores": 2.0, "network": 1.2, "token
           "pick": 20.0, "pass": 1.0, "start": 10.0, "burst": 1.2, "queue": 2.0, "client": 300.0, "memory": 0.7}
 _OWN = {f"{what} {engine}": 1.0 for what in ("work", "launch", "burst", "client") for engine in ENGINES}
 _FORMATS = {f"{what} in {name}": 1.0 for what in ("products", "grouped") for name in ("4 bits", "fp8")}
+# held firmly at their starts: they say by how much a group deviates, or how much of a common time counts
+_HELD = {*_PROMPT, *_LAYERS, *_LOW, *_OWN, *_FORMATS}
 _WAITS = ("pass", "start", "burst", "queue", "client", "memory")
 STARTS: dict[str, dict[str, float]] = {
     PACE: _TOKEN | _PROMPT | _LOW | _LAYERS, "queued": _TOKEN | _PROMPT | _LOW, "tpot apart": _TOKEN | _LOW,
@@ -62,7 +63,7 @@ def coefficients(family: str) -> Coefficients:
     physical = PHYSICAL if "weights" in starts else ()
     return Coefficients(tuple(starts), np.log(list(starts.values())),
                         np.array([0.0 if name in physical else -9.0 for name in starts]),
-                        np.array([FIRM if starts[name] == 1.0 and name != "pass" else LOOSE for name in starts]))
+                        np.array([FIRM if name in _HELD else LOOSE for name in starts]))
 
 
 # ---- the terms of samples

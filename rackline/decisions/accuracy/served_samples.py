@@ -9,6 +9,7 @@ import numpy as np
 
 from rackline.decisions.accuracy.sample import Sample
 from rackline.decisions.accuracy.settings import Setting
+from rackline.facts.fact import Fact
 from rackline.facts.machine import Machine
 from rackline.facts.model import Model
 from rackline.systems.layout import Layout
@@ -42,7 +43,7 @@ def _layouts(group: Sequence[Setting], of: Callable[[Setting], Layout]) -> Layou
 
 def _group(group: Sequence[Setting]) -> list[Sample]:
     model, machine = group[0].model, group[0].machine
-    shares = measured_shares(machine, model.formats)
+    shares = measured_shares(machine, model.formats.values())
     layout, prompts = _layouts(group, lambda s: s.layout), _layouts(group, lambda s: s.prompts)
     length, output = _column(group, lambda s: s.input), _column(group, lambda s: s.output)
     clients = _column(group, lambda s: np.inf if s.queued else s.clients)
@@ -58,7 +59,10 @@ def _group(group: Sequence[Setting]) -> list[Sample]:
 
 # of the outputs, what an engine keeps memory for when it admits a request; the others hold half on average
 RESERVED = {"tensorrt-llm": 1.0}
-REPORTED = 1.068  # bytes that a device reports over the datasheet's, where those are printed as GB and are GiB
+REPORTED = Fact(value=1.068, low=1.052, high=1.0737, unit="ratio", kind="assumed", date="2026-11-28",
+                source="GB on datasheets are nearly GiB: a log of vLLM has 25,250,627,584 bytes for 24 GB (low); "
+                       "what drivers report for 80 to 192 GB is from memory; high: a GiB over a GB",
+                note="bytes that a device reports over the datasheet's")
 
 
 def fitting(model: Model, machine: Machine, layout: Layout, tokens: Number) -> Number:
@@ -67,7 +71,7 @@ def fitting(model: Model, machine: Machine, layout: Layout, tokens: Number) -> N
     Ignores: what an engine was told to leave free: where weights fill the memory, half of the rest is the cache's.
     """
     whole, weights = machine.chip.memory_capacity.value, weight_bytes(model, layout)
-    room = np.maximum(USED.value * whole - weights, (REPORTED * whole - weights) / 2.0)
+    room = np.maximum(USED.value * whole - weights, (REPORTED.value * whole - weights) / 2.0)
     one = cache_bytes(model, layout, tokens) + state_bytes(model, layout)
     held = np.floor(np.maximum(room, 0.0) / one) * layout.data
     return np.maximum(held, layout.data * layout.pipeline)  # that the row exists shows that one sequence a rank fits

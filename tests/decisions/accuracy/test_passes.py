@@ -94,17 +94,17 @@ def test_a_new_chip_in_a_known_table_starts_from_a_shrunk_share_of_what_the_tabl
     rows = [s for s in of(passes, "decode llama.cpp NVIDIA") if s.row.id.startswith("XDL")]
     new = replace(rows[0], chip=("NVIDIA", "new"), like=replace(rows[0].like, chip="new"),
                   row=replace(rows[0].row, id="NEW"))
-    found = kin.correction("decode llama.cpp NVIDIA", rows, np.full(len(rows), 0.3), [new])
-    assert 0.1 < found.add[0] < 0.3
+    found = kin.correction("decode llama.cpp NVIDIA", rows, np.full(len(rows), 0.3), [new], np.zeros(1))
+    assert 0.1 < found.logs[0] < 0.3
     assert not found.seen[0]
-    again = kin.correction("decode llama.cpp NVIDIA", rows, np.full(len(rows), 0.3), rows[:1])
+    again = kin.correction("decode llama.cpp NVIDIA", rows, np.full(len(rows), 0.3), rows[:1], np.zeros(1))
     assert again.spread[0] < found.spread[0]
     assert again.seen[0]
 
 
 def test_without_kin_nothing_is_corrected_and_all_is_uncertain(passes):
-    found = kin.correction("decode", [], np.zeros(0), passes[:3])
-    assert not found.add.any()
+    found = kin.correction("decode", [], np.zeros(0), passes[:3], np.zeros(3))
+    assert not found.logs.any()
     assert (found.spread > 0.3).all()
     assert not found.seen.any()
 
